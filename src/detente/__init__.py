@@ -1,0 +1,74 @@
+"""What happens when sanctions are imposed, or lifted, by some and kept by others.
+
+    source file ─► World ─► Economy ─┐
+                                     ├─► Equilibrium ─► Outcome ─► report, CLI
+    measures ───► Scenario ─► Shock ─┘
+       labelled (xarray)  │      arrays only (JAX)      │        labelled again
+
+    import detente as dt
+    economy = dt.calibrate(dt.World.load())
+    outcome = dt.simulate(economy, "us-relief")
+    print(outcome.summary())
+
+Names are loaded when first used, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "World": "world",
+    "Economy": "economy",
+    "calibrate": "calibration",
+    "elasticity_sets": "calibration",
+    "Shock": "shock",
+    "Measure": "measure",
+    "Scenario": "scenario",
+    "Equilibrium": "equilibrium",
+    "Result": "equilibrium",
+    "solve": "equilibrium",
+    "Outcome": "outcome",
+    "simulate": "outcome",
+    "replicate_nafta": "replication",
+    "write_report": "report",
+    "DetenteError": "errors",
+    "InputError": "errors",
+    "InfeasibleError": "errors",
+    "ConvergenceError": "errors",
+}
+
+__all__ = sorted([*_HOME, "__version__"])
+
+if TYPE_CHECKING:
+    from detente.calibration import calibrate as calibrate
+    from detente.calibration import elasticity_sets as elasticity_sets
+    from detente.economy import Economy as Economy
+    from detente.equilibrium import Equilibrium as Equilibrium
+    from detente.equilibrium import Result as Result
+    from detente.equilibrium import solve as solve
+    from detente.errors import ConvergenceError as ConvergenceError
+    from detente.errors import DetenteError as DetenteError
+    from detente.errors import InfeasibleError as InfeasibleError
+    from detente.errors import InputError as InputError
+    from detente.measure import Measure as Measure
+    from detente.outcome import Outcome as Outcome
+    from detente.outcome import simulate as simulate
+    from detente.replication import replicate_nafta as replicate_nafta
+    from detente.report import write_report as write_report
+    from detente.scenario import Scenario as Scenario
+    from detente.shock import Shock as Shock
+    from detente.world import World as World
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'detente' has no attribute {name!r}")
+    value = getattr(import_module(f"detente.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

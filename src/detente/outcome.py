@@ -1,0 +1,361 @@
+"""Two situations compared: who trades more, who gains, who loses, labelled and in units people use."""
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from detente import labels
+from detente.calibration import UNITS_IN_USD
+from detente.economy import Economy
+from detente.equilibrium import TOLERANCE, Equilibrium, solve
+from detente.errors import InputError
+from detente.scenario import BASELINE, Scenario
+from detente.shock import Shock
+
+Situation = Scenario | Shock | str | os.PathLike[str] | Mapping[str, Any]
+
+LONG_NAMES = {
+    "real_income": ("percent", "Real income"),
+    "equivalent_variation": ("money", "Equivalent variation"),
+    "income_before": ("money", "Spending before"),
+    "real_wage": ("percent", "Real wage"),
+    "wage": ("percent", "Wage, against world factor income"),
+    "consumer_price": ("percent", "Consumer price, against world factor income"),
+    "price": ("percent", "Price index of buyers"),
+    "output": ("percent", "Value of output"),
+    "output_before": ("money", "Value of output before"),
+    "output_after": ("money", "Value of output after"),
+}
+
+
+def simulate(
+    economy: Economy,
+    scenario: Situation,
+    against: Situation | None = None,
+    *,
+    tolerance: float = TOLERANCE,
+    throw: bool = True,
+) -> "Outcome":
+    """What changes when the world goes from `against` to `scenario`.
+
+    scenario, against: a `Scenario`, a shipped scenario's name, a YAML file, a mapping of the same form, or a `Shock`.
+    against=None takes the scenario's own comparison ("baseline", the data year as it is, for a `Shock`).
+    Raises `InputError` for input that cannot be used, `InfeasibleError` where no equilibrium exists, `ConvergenceError`
+    where the residual stays above `tolerance` (with throw=False the outcome says so instead).
+    """
+    after = scenario if isinstance(scenario, Shock) else Scenario.load(scenario)
+    if against is None:
+        against = after.against if isinstance(after, Scenario) else BASELINE
+    before = against if isinstance(against, Shock) else Scenario.load(against)
+    shocks = [side if isinstance(side, Shock) else side.shock(economy) for side in (before, after)]
+    solved = [solve(economy, shock, tolerance=tolerance, throw=throw) for shock in shocks]
+    return Outcome(economy, before, after, shocks[0], shocks[1], solved[0], solved[1], tolerance)
+
+
+@dataclass(frozen=True, repr=False)
+class Outcome:
+    """The comparison of two solved situations; `data` holds the results as an xarray Dataset.
+
+    `data` variables: real_income, real_wage, wage, consumer_price [country], price, output [country, sector], in percent
+    of the situation compared with; equivalent_variation, income_before [country], output_before, output_after [country,
+    sector], in the unit of `.money` (USD billion for the embedded world), world factor income being the numéraire.
+    Real income is exact: spending, net of transfers and with policy revenue, over the consumer price index.
+    """
+
+    economy: Economy
+    situation_before: Scenario | Shock
+    situation_after: Scenario | Shock
+    shock_before: Shock = field(repr=False)
+    shock_after: Shock = field(repr=False)
+    before: Equilibrium = field(repr=False)
+    after: Equilibrium = field(repr=False)
+    tolerance: float
+
+    @property
+    def scenario(self) -> str:
+        """Name of the situation reported."""
+        return self.situation_after.name
+
+    @property
+    def against(self) -> str:
+        """Name of the situation it is compared with."""
+        return self.situation_before.name
+
+    @property
+    def title(self) -> str:
+        """One line on the scenario."""
+        return getattr(self.situation_after, "title", "") or self.scenario
+
+    @property
+    def focus(self) -> str:
+        """The country whose trade the report looks at: the scenario's, else the one whose real income moves most."""
+        named = getattr(self.situation_after, "focus", "")
+        if named in self.economy.countries:
+            return named
+        return str(abs(self.data["real_income"]).idxmax().item())
+
+    @property
+    def sentences(self) -> list[str]:
+        """The scenario, one sentence a measure."""
+        return _sentences(self.situation_after)
+
+    @property
+    def sentences_against(self) -> list[str]:
+        """The situation compared with, one sentence a measure."""
+        return _sentences(self.situation_before)
+
+    @property
+    def converged(self) -> bool:
+        """Whether both situations were solved to the tolerance."""
+        return self.before.converged and self.after.converged
+
+    @property
+    def residual(self) -> float:
+        """The larger of the two relative residuals."""
+        return max(self.before.residual, self.after.residual)
+
+    @property
+    def money(self) -> str:
+        """The unit of amounts of money."""
+        return "USD billion" if self.economy.unit in UNITS_IN_USD else self.economy.unit
+
+    @property
+    def _unit(self) -> float:
+        """World factor income, the numéraire, in `money`."""
+        return self.economy.unit_value * UNITS_IN_USD.get(self.economy.unit, 1e9) / 1e9
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What the numbers rest on: data, elasticities, closure, tolerance, residual, version."""
+        from detente import __version__
+
+        return {
+            "data": {},
+            "elasticities": {"name": "given by the user", "source": ""},
+            **self.economy.provenance,
+            "closure": self.economy.closure,
+            "numeraire": "world factor income",
+            "tolerance": self.tolerance,
+            "residual": self.residual,
+            "version": __version__,
+        }
+
+    @cached_property
+    def data(self) -> xr.Dataset:
+        """All results by country and sector, labelled (see the class)."""
+        a, b = self.before, self.after
+        ratio = {
+            name: np.asarray(getattr(b, name)) / np.asarray(getattr(a, name))
+            for name in ("real_income_change", "wage_change", "consumer_price_change", "price_change")
+        }
+        income = np.asarray(a.income) * self._unit
+        country, both = ("country",), ("country", "sector")
+        made, making = np.asarray(a.output), np.asarray(b.output)
+        growth = np.divide(making, made, out=np.ones_like(made), where=made > 0)
+        variables = {
+            "real_income": (country, _percent(ratio["real_income_change"])),
+            "equivalent_variation": (country, income * (ratio["real_income_change"] - 1)),
+            "income_before": (country, income),
+            "real_wage": (country, _percent(ratio["wage_change"] / ratio["consumer_price_change"])),
+            "wage": (country, _percent(ratio["wage_change"])),
+            "consumer_price": (country, _percent(ratio["consumer_price_change"])),
+            "price": (both, _percent(ratio["price_change"])),
+            "output": (both, _percent(growth)),
+            "output_before": (both, made * self._unit),
+            "output_after": (both, making * self._unit),
+        }
+        coords = {"country": list(self.economy.countries), "sector": list(self.economy.sectors)}
+        data = xr.Dataset(variables, coords, {"scenario": self.scenario, "against": self.against})
+        for name, (unit, long_name) in LONG_NAMES.items():
+            data[name].attrs = {"units": self.money if unit == "money" else unit, "long_name": long_name}
+        return data
+
+    @property
+    def real_income(self) -> xr.DataArray:
+        """Exact change in real income, percent [country]."""
+        return self.data["real_income"]
+
+    @property
+    def equivalent_variation(self) -> xr.DataArray:
+        """I_n (Ŵ_n − 1): what the change is worth at the prices of `against`, in `money` [country]."""
+        return self.data["equivalent_variation"]
+
+    def trade(self) -> xr.Dataset:
+        """Sales by exporter to importer, net of duties: before and after, in `money` [exporter, importer, sector]."""
+        dims = ("exporter", "importer", "sector")
+        names = list(self.economy.countries)
+        coords = {"exporter": names, "importer": names, "sector": list(self.economy.sectors)}
+        flows = {
+            when: (dims, self._flows[when].transpose(1, 0, 2) * self._unit) for when in ("before", "after")
+        }
+        data = xr.Dataset(flows, coords)
+        for name in data:
+            data[name].attrs = {"units": self.money, "long_name": f"Trade {name}"}
+        return data
+
+    @cached_property
+    def _flows(self) -> dict[str, NDArray]:
+        return {"before": self.before.trade(), "after": self.after.trade()}
+
+    def first_order(self) -> xr.Dataset:
+        """The first-order split of Caliendo & Parro (2015, eq. 16), evaluated once from `against`; percent [country].
+
+        terms_of_trade = Σ_j Σ_i (E_in ln ĉ_n − M_ni ln ĉ_i) / I_n; volume_of_trade = Σ_j Σ_i t_ni M_ni (ln M̂_ni − ln ĉ_i) /
+        I_n; trade_cost = −Σ_j Σ_i M_ni ln d̂_ni / I_n, the resource cost of frictions; total, their sum. M is border value
+        before, E exports. It is an approximation: for large shocks it differs from `real_income` even in sign (Mexico in
+        NAFTA: 1.31 against 0.007 percent), because lost tariff revenue is valued at old volumes.
+        Raises `InputError` where a flow is banned in one situation only: its friction has no logarithm.
+        """
+        before, after = self._flows["before"], self._flows["after"]
+        if ((before > 0) != (after > 0)).any():
+            raise InputError(
+                "The first-order split is not defined when a flow is banned in one of the two situations: the log of its "
+                "cost is infinite. Use `real_income`, which is exact, or replace the ban by a deep cut."
+            )
+        income = np.asarray(self.before.income)
+        cost = np.log(np.asarray(self.after.cost_change) / np.asarray(self.before.cost_change))
+        tariff = _rate(self.shock_before.tariff_new, self.economy.tariff, before.shape)
+        tax = _rate(self.shock_before.export_tax_new, self.economy.export_tax, before.shape)
+        new_tax = _rate(self.shock_after.export_tax_new, self.economy.export_tax, before.shape)
+        border, border_after = before * (1 + tax), after * (1 + new_tax)
+        exports, imports = before.sum(axis=0), np.einsum("nij,ij->n", before, cost)
+        volume = np.log(np.divide(border_after, border, out=np.ones_like(border), where=border > 0))
+        revenue = np.einsum("nij,nij->n", tariff * border, volume - cost[None, :, :])
+        parts = {
+            "terms_of_trade": ((exports * cost).sum(axis=1) - imports) / income,
+            "volume_of_trade": revenue / income,
+            "trade_cost": -np.einsum("nij,nij->n", before, self._friction()) / income,
+        }
+        parts["total"] = sum(parts.values(), np.zeros_like(income))
+        data = xr.Dataset(
+            {name: ("country", 100 * value) for name, value in parts.items()},
+            {"country": list(self.economy.countries)},
+        )
+        for name in data:
+            data[name].attrs = {"units": "percent", "long_name": str(name).replace("_", " ").capitalize()}
+        return data
+
+    def _friction(self) -> NDArray:
+        """ln d̂ between the situations, from costs and direct cuts [importer, exporter, sector]."""
+        theta = np.asarray(self.economy.trade_elasticity)
+        total = np.zeros(self.economy.trade_share.shape)
+        for sign, shock in ((1, self.shock_after), (-1, self.shock_before)):
+            if shock.trade_cost_change is not None:
+                total = total + sign * np.log(np.asarray(shock.trade_cost_change))
+            if shock.weight_change is not None:
+                weight = np.broadcast_to(np.asarray(shock.weight_change, float), total.shape)
+                total = total - sign * np.log(np.where(weight > 0, weight, 1.0)) / theta
+        return total
+
+    def group(self, countries: str | Sequence[str]) -> dict[str, float]:
+        """Real income (percent), equivalent variation and spending before, of countries taken as one.
+
+        Money adds up; the percentage is the sum of equivalent variations over the sum of spending, not a mean of percents.
+        Raises `InputError` for unknown names.
+        """
+        codes = labels.resolve_countries(countries, list(self.economy.countries))
+        part = self.data.sel(country=codes)
+        value, income = float(part["equivalent_variation"].sum()), float(part["income_before"].sum())
+        return {"real_income": 100 * value / income, "equivalent_variation": value, "income_before": income}
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a country: name, real income, equivalent variation, spending, wages and prices."""
+        columns = ["real_income", "equivalent_variation", "income_before", "real_wage", "consumer_price"]
+        frame = self.data[columns].to_dataframe()
+        frame.insert(0, "name", [labels.country_name(str(code)) for code in frame.index])
+        return frame
+
+    def summary(self, most: int = 5) -> str:
+        """The answer in a few lines: situations, focus country, main parties, largest gains and losses, quality."""
+        lines = [f"{self.title}", f"{self.scenario} compared with {self.against}", ""]
+        rows = [(labels.country_name(code), self.group(code)) for code in self._parties()]
+        rows.append(("World", self.group("all")))
+        width = max(len(name) for name, _ in rows) + 2
+        lines.append(f"{'':{width}}{'real income':>14}{'equivalent variation':>26}")
+        lines += [
+            f"{name:{width}}{_signed(row['real_income']):>12} %{row['equivalent_variation']:>+14.2f} {self.money}"
+            for name, row in rows
+        ]
+        order = self.data["equivalent_variation"].to_series().sort_values()
+        gains = [f"{labels.country_name(c)} {v:+.2f}" for c, v in order[::-1].items() if v > 0][:most]
+        losses = [f"{labels.country_name(c)} {v:+.2f}" for c, v in order.items() if v < 0][:most]
+        lines += ["", f"gain most ({self.money}): {', '.join(gains) or 'nobody'}"]
+        lines += [f"lose most ({self.money}): {', '.join(losses) or 'nobody'}", ""]
+        state = "converged" if self.converged else "NOT CONVERGED"
+        used = self.provenance
+        data = used["data"].get("title", "user's shares") if used["data"] else "user's shares"
+        lines.append(f"{state}, residual {self.residual:.0e}; deficits {self.economy.closure}; ")
+        lines[-1] += f"elasticities {used['elasticities']['name']}; {data}"
+        return "\n".join(lines)
+
+    def _parties(self) -> list[str]:
+        """Who a reader looks for first: the focus country and the main parties that the economy has."""
+        known = set(self.economy.countries)
+        parties = [self.focus]
+        for name in ("USA", "EU27", "GBR", "JPN", "CHN", "IND", "TUR"):
+            group = labels.country_groups().get(name)
+            if name not in parties and (name in known or (group and set(group) <= known)):
+                parties.append(name)
+        return parties if len(parties) > 1 else list(self.economy.countries)[:8]
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write `data` as NetCDF (`.nc`) or the table by country as CSV (`.csv`); the file appears whole or not at all.
+
+        Raises `InputError` for another ending or a folder that does not exist.
+        """
+        path = Path(path)
+        if path.suffix not in (".nc", ".csv"):
+            raise InputError(f"`{path.name}`: an outcome is saved as `.nc` (everything) or `.csv` (by country).")
+        if not path.parent.is_dir():
+            raise InputError(f"Cannot save `{path.name}`: there is no folder `{path.parent}`. Make it first.")
+        handle, temporary = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        try:
+            if path.suffix == ".nc":
+                self.data.to_netcdf(temporary, engine="h5netcdf")
+            else:
+                self.to_frame().to_csv(temporary, index_label="country")
+            os.replace(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+        return path
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+
+def _percent(ratio: NDArray) -> NDArray:
+    return 100 * (ratio - 1)
+
+
+def _rate(new: Any, old: Any, shape: tuple[int, ...]) -> NDArray:
+    rate = old if new is None else new
+    return np.zeros(shape) if rate is None else np.broadcast_to(np.asarray(rate, float), shape)
+
+
+def _sentences(situation: Scenario | Shock) -> list[str]:
+    if isinstance(situation, Scenario):
+        return situation.sentences()
+    changed = [
+        name
+        for name in ("trade_cost_change", "blocked", "tariff_new", "export_tax_new", "weight_change")
+        if getattr(situation, name) is not None
+    ]
+    return [f"Arrays given by the user change {', '.join(changed) or 'nothing'}."]
+
+
+def _signed(value: float) -> str:
+    """A signed percentage with three significant digits however small."""
+    if value == 0:
+        return "0"
+    digits = int(min(6, max(2, 2 - np.floor(np.log10(abs(value))))))
+    return f"{value:+.{digits}f}"

@@ -1,0 +1,205 @@
+"""One self-contained page about an outcome: words composed from its numbers, charts, tables, and where all
+came from.
+
+`write_report` is the one thing to call; `prepare`, called before a long computation, loads the drawing
+libraries meanwhile. The page holds no script and fetches nothing; charts and tables also lie beside it as
+SVG, PNG and CSV.
+"""
+
+import csv
+import io
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import charts, drawing, labels, wording
+from .digits import format_number
+from .tables import country_rows, default_parties, default_target, largest, partner_rows
+
+if TYPE_CHECKING:
+    from .outcome import Outcome
+
+TEMPLATES = labels.DATA / "report"
+TOP_PARTNERS = 12
+TABLES = ("countries.csv", "trade_by_partner.csv")
+
+
+class Column(NamedTuple):
+    """A column of the table of countries."""
+
+    key: str
+    title: str
+    unit: str
+    signed: bool = True
+
+
+COLUMNS = (
+    Column("real_income", "Real income", "%"),
+    Column("equivalent_variation", "Its worth", "USD billion"),
+    Column("real_wage", "Real wage", "%"),
+    Column("consumer_price", "Consumer prices", "%"),
+    Column("income_before", "Spending before", "USD billion", signed=False),
+)
+
+
+def prepare() -> threading.Thread:
+    """Start loading the drawing libraries in the background (about half a second of work); call it as
+    early as you like."""
+    thread = threading.Thread(target=drawing.warm_up, name="detente-report", daemon=True)
+    thread.start()
+    return thread
+
+
+def write_report(
+    outcome: "Outcome",
+    directory: str | Path,
+    *,
+    target: str | None = None,
+    parties: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Path]:
+    """Write report.html, charts/*.svg and *.png, and the tables as CSV into `directory`; returns {name:
+    path}.
+
+    `target` is the country whose trade is shown (default: the one whose real income changes most);
+    `parties` are codes or group names under headings. Everything is written beside its place first and
+    moved there when all of it is complete. Raises InputError for an unknown country.
+    """
+    warm = prepare()
+    target = target or default_target(outcome)
+    parties = parties or default_parties(outcome, target)
+    with _complete_or_nothing(Path(directory)) as folder, drawing.PngWriter() as pngs:
+        for name, text in _tables(outcome, target).items():
+            (folder / name).write_text(text, encoding="utf-8")
+        warm.join()
+        figures = _figures(outcome, target, parties, folder / "charts", pngs)
+        page = _page(outcome, target, parties, figures)
+        (folder / "report.html").write_text(page, encoding="utf-8")
+    return {
+        name: Path(directory) / name
+        for name in [
+            "report.html",
+            *TABLES,
+            *(f"charts/{name}.{kind}" for name in figures for kind in ("svg", "png")),
+        ]
+    }
+
+
+@contextmanager
+def _complete_or_nothing(directory: Path) -> Iterator[Path]:
+    """A temporary folder inside `directory`, whose files move to `directory` when the block ends well, the
+    page last."""
+    created = not directory.exists()
+    directory.mkdir(parents=True, exist_ok=True)
+    waiting = Path(tempfile.mkdtemp(dir=directory, prefix=".report-"))
+    try:
+        yield waiting
+        for path in sorted(waiting.rglob("*.*"), key=lambda path: path.name == "report.html"):
+            place = directory / path.relative_to(waiting)
+            place.parent.mkdir(exist_ok=True)
+            os.replace(path, place)
+    finally:
+        shutil.rmtree(waiting, ignore_errors=True)
+        if created and not any(directory.iterdir()):
+            directory.rmdir()
+
+
+# Charts -----------------------------------------------------------------------------------------------------
+
+
+def _figures(
+    outcome: "Outcome",
+    target: str,
+    parties: Mapping[str, Sequence[str]],
+    folder: Path,
+    pngs: drawing.PngWriter,
+) -> dict[str, dict[str, Any]]:
+    """Draw all charts once, framed as SVG and PNG into `folder`; returns each as `svg` for the page, with
+    its `note`."""
+    from markupsafe import Markup
+
+    specs = {
+        "real_income_map": charts.real_income_map_spec(outcome),
+        "real_income_bars": charts.real_income_bars_spec(outcome, parties),
+        "trade_by_partner": charts.trade_by_partner_spec(outcome, target, TOP_PARTNERS),
+    }
+    if any(code in outcome.data["sector"].values for code in charts.PRODUCTS):
+        specs["trade_by_product"] = charts.trade_by_product_spec(outcome, target)
+    alts = wording.alternatives(outcome, target, parties)
+    figures = {}
+    folder.mkdir()
+    for name, spec in specs.items():
+        svg, words = drawing.to_svg(charts.bare(spec)), charts.words_of(spec)
+        framed = drawing.framed_svg(svg, words["headline"], words["unit"], [words["caption"], words["note"]])
+        (folder / f"{name}.svg").write_text(framed, encoding="utf-8")
+        pngs.add(folder / f"{name}.svg")
+        figures[name] = {"svg": Markup(drawing.inline_svg(svg, name, alts[name])), "note": words["note"]}
+    return figures
+
+
+# Page and tables
+# ----------------------------------------------------------------------------------------------
+
+
+def _page(
+    outcome: "Outcome",
+    target: str,
+    parties: Mapping[str, Sequence[str]],
+    figures: Mapping[str, Mapping[str, Any]],
+) -> str:
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["change"] = format_number
+    environment.filters["amount"] = lambda value: format_number(value, sign=False, digits=3)
+    partners = partner_rows(outcome, target)
+    total = {key: sum(row[key] for row in partners) for key in partners[0] if key != "name"}
+    return environment.get_template("report.html.j2").render(
+        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        title=outcome.title or outcome.scenario,
+        scenario=outcome.scenario,
+        against=outcome.against or "the baseline",
+        target=labels.country_name(target),
+        data=outcome.provenance["data"],
+        warning=wording.warning(outcome),
+        answer=wording.answer(outcome, target, parties),
+        scope=wording.SCOPE,
+        situations=wording.situations(outcome),
+        figures=figures,
+        caption=charts.caption(outcome),
+        partners=[*largest(partners, TOP_PARTNERS, ("exports", "imports")), {"name": "All partners"} | total],
+        columns=[column for column in COLUMNS if column.key in outcome.data],
+        countries=country_rows(outcome),
+        tables=TABLES,
+        facts=wording.facts(outcome),
+    )
+
+
+def _tables(outcome: "Outcome", target: str) -> dict[str, str]:
+    """{file name: CSV text}, full precision, units in the column names."""
+    units = {column.key: "percent" if column.unit == "%" else "usd_bn" for column in COLUMNS}
+    countries = [
+        {"country": row["code"], "name": row["name"]}
+        | {f"{key}_{unit}": row[key] for key, unit in units.items() if key in row}
+        for row in country_rows(outcome)
+    ]
+    partners = [
+        {"partner": row["name"]} | {f"{key}_usd_bn": value for key, value in row.items() if key != "name"}
+        for row in partner_rows(outcome, target)
+    ]
+    return dict(zip(TABLES, (_csv(countries), _csv(partners)), strict=True))
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()

@@ -1,0 +1,258 @@
+"""A solver for block-triangular systems, which knows nothing of the model it solves.
+
+The unknowns are a short outer vector u and two long inner blocks x and y. Their gaps depend on each other in a triangle:
+g_x(x; u), g_y(y; x, u) and g_u(u, x, y). Given u, the inner blocks are contractions, solved by Richardson steps with a
+block-diagonal preconditioner; u moves by Newton steps with the inverse of a Jacobian factored once (a chord), mixed with
+its last steps (Anderson acceleration); x and y are carried along by their sensitivity to u. All arrays stay small: one
+step costs a few matrix–vector products with the model's own arrays.
+
+Sources: Kelley (2003), Solving Nonlinear Equations with Newton's Method, ch. 2 (chord, inexact Newton); Walker & Ni (2011),
+SIAM Journal on Numerical Analysis 49:4 (Anderson acceleration).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, Protocol
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+MEMORY = 4  # past outer steps mixed; the outer vector is short, so this is nearly free
+LARGEST_STEP = 0.7  # log points an outer unknown may move at once: keeps a first step from overshooting
+INNER_FORCING = 0.05  # inner gaps are brought below this fraction of the last outer gap
+INNER_LIMIT = 40  # inner steps between two outer steps
+IMPROVEMENT = 0.9  # a preconditioned inner step that gains less than this is followed by a plain one
+
+
+Gap = Callable[[Array], Array]
+
+
+class System(Protocol):
+    """The model's side: three gaps, and how to keep the unknowns in their domain.
+
+    outer [m]; first and second [m, k]. An inner gap is the change that a plain fixed-point step would make.
+    """
+
+    def first_gap(self, outer: Array) -> Gap:
+        """The first block's gap [m, k] as a function of that block."""
+        ...
+
+    def second_gap(self, first: Array, outer: Array) -> Gap:
+        """The second block's gap [m, k], in the block's units, as a function of that block."""
+        ...
+
+    def outer_gap(self, outer: Array, first: Array, second: Array) -> Array:
+        """The outer gap [m]."""
+        ...
+
+    def normalise(self, outer: Array) -> Array:
+        """The outer unknowns, shifted onto the numéraire."""
+        ...
+
+
+class Preconditioner(eqx.Module):
+    """Linear response at a reference point.
+
+    first_inverse, second_inverse [m, k, k]: inverses of the block-diagonal part of each inner Jacobian.
+    first_response, second_response [m, k, m]: how the solved inner blocks move with the outer unknowns.
+    outer_step [m, m]: minus the inverse of the outer gap's total derivative.
+    """
+
+    first_inverse: Array
+    second_inverse: Array
+    first_response: Array
+    second_response: Array
+    outer_step: Array
+
+
+class State(NamedTuple):
+    """Where the search stands: unknowns, the gaps last seen, and counts of outer steps and inner sweeps."""
+
+    outer: Array
+    first: Array
+    second: Array
+    gap: Array
+    best_gap: Array
+    steps: Array
+    sweeps: Array
+    since_best: Array
+    past_outer: Array
+    past_move: Array
+
+
+def _apply(blocks: Array, vector: Array) -> Array:
+    return jnp.einsum("nab,nb->na", blocks, vector)
+
+
+def _relax(
+    gap_of: Gap,
+    start: Array,
+    inverse: Array,
+    size: Callable[[Array, Array], Array],
+    target: Array,
+    keep: Callable[[Array, Array], Array],
+) -> tuple[Array, Array, Array]:
+    """Richardson steps x ← x + B g(x) until the gap's size is under `target`; plain steps where B does not help."""
+
+    def step(carry):
+        x, last, _, count = carry
+        gap = gap_of(x)
+        now = size(gap, x)
+        move = lax.cond(now <= IMPROVEMENT * last, lambda: _apply(inverse, gap), lambda: gap)
+        return keep(x + move, x), now, now, count + 1
+
+    def unfinished(carry):
+        _, _, now, count = carry
+        return (now > target) & (count < INNER_LIMIT)
+
+    first = (start, jnp.inf, jnp.inf, jnp.int32(0))
+    x, _, now, count = lax.while_loop(unfinished, step, first)
+    return x, now, count
+
+
+def _largest(gap: Array, _: Array) -> Array:
+    return jnp.max(jnp.abs(gap))
+
+
+def _largest_ratio(gap: Array, level: Array) -> Array:
+    return jnp.max(jnp.abs(gap) / jnp.where(level == 0, 1.0, level))
+
+
+def _mix(outer: Array, move: Array, past_outer: Array, past_move: Array, count: Array) -> Array:
+    """Anderson's next point from the last `MEMORY` points and moves (rows; unfilled rows are masked)."""
+    filled = (jnp.arange(MEMORY) < count)[:, None]
+    d_move = jnp.where(filled, move - past_move, 0.0)
+    d_outer = jnp.where(filled, outer - past_outer, 0.0)
+    normal = d_move @ d_move.T
+    ridge = 1e-14 * jnp.trace(normal) + jnp.finfo(outer.dtype).tiny
+    weights = jnp.linalg.solve(normal + ridge * jnp.eye(MEMORY), d_move @ move)
+    mixed = move - weights @ (d_outer + d_move)
+    return jnp.where(jnp.all(jnp.isfinite(mixed)), mixed, move)
+
+
+@partial(jax.jit, static_argnames=("max_steps", "patience"))
+def solve(
+    system: System,
+    start: tuple[Array, Array, Array],
+    preconditioner: Preconditioner,
+    tolerance: float | Array,
+    max_steps: int = 80,
+    patience: int = 12,
+) -> State:
+    """Drive all three gaps below `tolerance` (relative), or stop at `max_steps` or after `patience` steps without gain.
+
+    Returns the last state with the gap it measured; the caller decides what a large gap means.
+    """
+
+    def keep_positive(new: Array, old: Array) -> Array:
+        return jnp.maximum(new, 0.01 * old)
+
+    def keep(new: Array, _: Array) -> Array:
+        return new
+
+    def step(state: State) -> State:
+        target = jnp.minimum(INNER_FORCING * state.gap, 1e-2)
+        target = jnp.maximum(target, 0.5 * tolerance)
+        first, first_gap, n_first = _relax(
+            system.first_gap(state.outer),
+            state.first,
+            preconditioner.first_inverse,
+            _largest,
+            target,
+            keep,
+        )
+        second, second_gap, n_second = _relax(
+            system.second_gap(first, state.outer),
+            state.second,
+            preconditioner.second_inverse,
+            _largest_ratio,
+            target,
+            keep_positive,
+        )
+        outer_gap = system.outer_gap(state.outer, first, second)
+        move = preconditioner.outer_step @ outer_gap
+        gap = jnp.maximum(jnp.max(jnp.abs(outer_gap)), jnp.maximum(first_gap, second_gap))
+        done = gap <= tolerance
+
+        mixed = _mix(state.outer, move, state.past_outer, state.past_move, state.steps)
+        mixed = mixed * jnp.minimum(1.0, LARGEST_STEP / jnp.max(jnp.abs(mixed)))
+        moved = system.normalise(state.outer + mixed)
+        shift = jnp.where(done, 0.0, moved - state.outer)
+        carried = second + preconditioner.second_response @ shift
+        improved = gap < 0.9 * state.best_gap
+        return State(
+            outer=state.outer + shift,
+            first=first + preconditioner.first_response @ shift,
+            second=keep_positive(carried, second),
+            gap=gap,
+            best_gap=jnp.where(improved, gap, state.best_gap),
+            steps=state.steps + 1,
+            sweeps=state.sweeps + jnp.maximum(n_first, n_second),
+            since_best=jnp.where(improved, 0, state.since_best + 1),
+            past_outer=jnp.roll(state.past_outer, 1, axis=0).at[0].set(state.outer),
+            past_move=jnp.roll(state.past_move, 1, axis=0).at[0].set(move),
+        )
+
+    def unfinished(state: State) -> Array:
+        going = (state.gap > tolerance) & jnp.isfinite(state.gap)
+        return (going | (state.steps == 0)) & (state.steps < max_steps) & (state.since_best < patience)
+
+    outer, first, second = start
+    history = jnp.zeros((MEMORY, outer.size), outer.dtype)
+    zero = jnp.int32(0)
+    begin = State(outer, first, second, jnp.inf, jnp.inf, zero, zero, zero, history, history)
+    return lax.while_loop(unfinished, step, begin)
+
+
+@jax.jit
+def linear_response(
+    system: System,
+    point: tuple[Array, Array, Array],
+    first_inverse: Array,
+    second_inverse: Array,
+    pin: Array,
+    accuracy: float = 1e-7,
+) -> Preconditioner:
+    """The preconditioner at `point`: all m outer directions at once, by Richardson steps on the linearised gaps.
+
+    pin [m, m] is subtracted from the outer Jacobian to fix directions that the equations leave free (the numéraire).
+    """
+    outer, first, second = point
+    m = outer.size
+    directions = jnp.eye(m, dtype=outer.dtype)
+
+    def respond(linear: Callable[[Array], Array], forcing: Array, inverse: Array, scale: Array) -> Array:
+        """Solve linear(S) + forcing = 0 for S [m(direction), m, k]."""
+
+        def step(carry):
+            s, _, count = carry
+            gap = jax.vmap(linear)(s) + forcing
+            return s + jnp.einsum("nab,wnb->wna", inverse, gap), jnp.max(jnp.abs(gap) / scale), count + 1
+
+        def unfinished(carry):
+            return (carry[1] > accuracy) & (carry[2] < 200)
+
+        s, _, _ = lax.while_loop(unfinished, step, (jnp.zeros_like(forcing), jnp.inf, jnp.int32(0)))
+        return s
+
+    _, by_first = jax.linearize(system.first_gap(outer), first)
+    _, by_outer = jax.linearize(lambda u: system.first_gap(u)(first), outer)
+    first_response = respond(by_first, jax.vmap(by_outer)(directions), first_inverse, jnp.ones_like(first))
+
+    _, by_second = jax.linearize(system.second_gap(first, outer), second)
+    _, by_others = jax.linearize(lambda x, u: system.second_gap(x, u)(second), first, outer)
+    forcing = jax.vmap(by_others)(first_response, directions)
+    scale = jnp.sum(second, axis=1, keepdims=True)
+    second_response = respond(by_second, forcing, second_inverse, scale)
+
+    _, by_all = jax.linearize(system.outer_gap, outer, first, second)
+    jacobian = jax.vmap(by_all)(directions, first_response, second_response).T
+    return Preconditioner(
+        first_inverse,
+        second_inverse,
+        jnp.moveaxis(first_response, 0, -1),
+        jnp.moveaxis(second_response, 0, -1),
+        -jnp.linalg.inv(jacobian - pin),
+    )

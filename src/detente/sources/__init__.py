@@ -1,0 +1,1 @@
+"""Files that worlds are read from: one module a format, each giving a labelled xarray Dataset."""

@@ -1,0 +1,167 @@
+"""The rows behind charts, report and CSV files: an outcome as plain lists of records, names and labels
+included."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import labels
+from .digits import format_percent
+from .errors import unknown_name
+
+if TYPE_CHECKING:
+    from .outcome import Outcome
+
+Row = dict[str, Any]
+BLOCKS = {"EU27": "European Union (27)"}
+COLUMNS = ("real_income", "equivalent_variation", "real_wage", "consumer_price", "income_before")
+
+
+def country_rows(outcome: "Outcome") -> list[Row]:
+    """One row a country, greatest gain first: `code`, `name` and the `COLUMNS` (percent; USD billion for
+    two).
+
+    Countries whose real income is not a finite number come last.
+    """
+    data = outcome.data
+    columns = {name: data[name].values.tolist() for name in COLUMNS if name in data}
+    rows = [
+        {"code": code, "name": labels.country_name(code)}
+        | {name: column[place] for name, column in columns.items()}
+        for place, code in enumerate(data["country"].values.tolist())
+    ]
+    return sorted(
+        rows, key=lambda row: -row["real_income"] if math.isfinite(row["real_income"]) else math.inf
+    )
+
+
+def income_rows(outcome: "Outcome") -> list[Row]:
+    """Rows for the map: `code`, `name`, `id` (ISO numeric, as the map has it), `value` in percent,
+    `label`; finite only."""
+    return [
+        {"code": row["code"], "name": row["name"], "id": labels.iso_numeric(row["code"]) or ""}
+        | {"value": row["real_income"], "label": format_percent(row["real_income"])}
+        for row in country_rows(outcome)
+        if math.isfinite(row["real_income"])
+    ]
+
+
+def party_row(outcome: "Outcome", name: str) -> Row:
+    """One country, or a group as one spending-weighted whole: `value` in percent, `usd` in USD billion,
+    `label`.
+
+    Raises InputError for a name that is neither.
+    """
+    known = outcome.data["country"].values.tolist()
+    if name in known:
+        one = outcome.data.sel(country=name)
+        value, usd = float(one["real_income"]), float(one["equivalent_variation"])
+    elif name in labels.country_groups():
+        total = outcome.group(name)
+        value, usd = float(total["real_income"]), float(total["equivalent_variation"])
+    else:
+        raise unknown_name("country", name, [*known, *labels.country_groups()])
+    return {
+        "code": name,
+        "name": party_name(name),
+        "value": value,
+        "usd": usd,
+        "label": format_percent(value),
+    }
+
+
+def party_name(name: str) -> str:
+    """The name of a country or of a group as a reader knows it."""
+    return BLOCKS.get(name) or (name if name in labels.country_groups() else labels.country_name(name))
+
+
+def default_target(outcome: "Outcome") -> str:
+    """The country the scenario names as its focus, else the one whose real income changes most in percent."""
+    focus = getattr(outcome, "focus", "")
+    if focus in outcome.data["country"].values:
+        return focus
+    rows = [row for row in country_rows(outcome) if math.isfinite(row["real_income"])]
+    if not rows:
+        return country_rows(outcome)[0]["code"]
+    return max(rows, key=lambda row: abs(row["real_income"]))["code"]
+
+
+def default_parties(outcome: "Outcome", target: str) -> dict[str, list[str]]:
+    """{heading: parties}: for Russia the coalition's large members and large outsiders, else those that
+    gain or lose most.
+
+    The EU27 stands as one whole where the data have two or more of its members.
+    """
+    known = outcome.data["country"].values.tolist()
+    if target == "RUS":
+        union = [code for code in labels.country_groups()["EU27"] if code in known]
+        within = ["USA", *(["EU27"] if len(union) > 1 else union), "GBR", "JPN", "CAN", "KOR"]
+        outside = ["CHN", "IND", "TUR", "KAZ", "ARE"]
+        named = {"Sanctioning coalition": within, "Not in the coalition": outside}
+    else:
+        rows = sorted(country_rows(outcome), key=lambda row: -abs(row["equivalent_variation"]))
+        named = {
+            "Largest changes elsewhere, in dollars": [row["code"] for row in rows if row["code"] != target][
+                :10
+            ]
+        }
+    named = {
+        head: [name for name in names if name in known or name == "EU27"] for head, names in named.items()
+    }
+    return {"Most affected": [target]} | {head: names for head, names in named.items() if names}
+
+
+def partner_rows(outcome: "Outcome", country: str, sectors: Sequence[str] = ()) -> list[Row]:
+    """One row a partner of `country`, in USD billion: exports and imports, or exports of `sectors`.
+
+    Keys: `name` and, for each flow f (`exports` and `imports`, or the sectors), f (the change), f + "_before",
+    f + "_after". Blocks count as one partner unless `country` belongs to them. Raises InputError for an
+    unknown country.
+    """
+    trade = outcome.trade()
+    known = trade["exporter"].values.tolist()
+    if country not in known:
+        raise unknown_name("country", country, known)
+    if sectors:
+        sales = trade.sel(exporter=country)
+        flows = {code: sales.sel(sector=code) for code in sectors}
+    else:
+        total = trade.sum("sector")
+        flows = {"exports": total.sel(exporter=country), "imports": total.sel(importer=country)}
+    levels = {flow: (part["before"].values, part["after"].values) for flow, part in flows.items()}
+    return [_partner_row(name, places, levels) for name, places in _partners(known, country).items()]
+
+
+def largest(rows: Sequence[Row], top: int, flows: Sequence[str]) -> list[Row]:
+    """The `top` rows by total absolute change in `flows`, largest first, then the sum of the others as one
+    row."""
+    ranked = sorted(rows, key=lambda row: -sum(abs(row[flow]) for flow in flows))
+    rest = ranked[top:]
+    if len(rest) < 2:
+        return ranked
+    summed = [key for key in rest[0] if key != "name"]
+    return ranked[:top] + [
+        {"name": f"{len(rest)} others"} | {key: sum(row[key] for row in rest) for key in summed}
+    ]
+
+
+def _partner_row(name: str, places: list[int], levels: Mapping[str, tuple[Any, Any]]) -> Row:
+    row: Row = {"name": name}
+    for flow, (before, after) in levels.items():
+        row[f"{flow}_before"], row[f"{flow}_after"] = float(before[places].sum()), float(after[places].sum())
+        row[flow] = row[f"{flow}_after"] - row[f"{flow}_before"]
+    return row
+
+
+def _partners(known: Sequence[str], country: str) -> dict[str, list[int]]:
+    """{partner's name: places of its codes in `known`}."""
+    partners: dict[str, list[int]] = {}
+    taken = {country}
+    for block in BLOCKS:
+        members = [code for code in labels.country_groups().get(block, ()) if code in known]
+        if len(members) > 1 and country not in members:
+            partners[block] = [known.index(code) for code in members]
+            taken.update(members)
+    return partners | {
+        labels.country_name(code): [place] for place, code in enumerate(known) if code not in taken
+    }
