@@ -1,21 +1,22 @@
 """Two independent NumPy solvers of the Caliendo–Parro equilibrium in changes, for comparison with the engine.
 
-Nothing here imports détente. Both solvers take the same arrays and stop on the same rule, so that a benchmark compares
-methods and a test compares answers:
+Nothing here imports détente. Both solvers take the same arrays and stop on the same rule, so that a
+benchmark compares methods and a test compares answers:
 
-`solve_dense`  Caliendo and Parro's published algorithm (2015, Review of Economic Studies 82:1, section 4 and their
-               replication code): for given wages iterate prices to convergence, compute the new trade shares, solve
-               all spending at once as one dense linear system of (countries × sectors)² numbers, and move wages by
-               a damped share of the excess demand for factors.
-`solve_loops`  a plain fixed point: the same price loop, a loop for spending in place of the dense system (so the new
-               trade shares are never formed), the same damped wage step.
+`solve_dense`  Caliendo and Parro's published algorithm (2015, Review of Economic Studies 82:1, section 4
+               and their replication code): for given wages iterate prices to convergence, compute the new
+               trade shares, solve all spending at once as one dense linear system of (countries ×
+               sectors)² numbers, and move wages by a damped share of the excess demand for factors.
+`solve_loops`  a plain fixed point: the same price loop, a loop for spending in place of the dense system
+               (so the new trade shares are never formed), the same damped wage step.
 
-Both are vectorised, warm-start every inner loop from the last wage step and adapt their damping: it grows by a tenth
-after each step that shrinks the excess demand and halves, with the step undone, after one that does not, so it stays
-near the largest stable value. Inner loops run to a tenth of the tolerance, or (`slack=True`) only to 3 %
-of the present excess demand, less after each step taken back.
+Both are vectorised, warm-start every inner loop from the last wage step and adapt their damping: it grows
+by a tenth after each step that shrinks the excess demand and halves, with the step undone, after one that
+does not, so it stays near the largest stable value. Inner loops run to a tenth of the tolerance, or
+(`slack=True`) only to 3 % of the present excess demand, less after each step taken back.
 
-Axes: [importer n, exporter i, sector j]; [country, input j, user k]; [country, sector]. World factor income is 1.
+Axes: [importer n, exporter i, sector j]; [country, input j, user k]; [country, sector]. World factor
+income is 1.
 """
 
 from collections.abc import Callable
@@ -62,6 +63,10 @@ class Baseline:
         wage, price = np.ones(len(self.value_added)), np.ones(self.consumption_share.shape)
         return world.spending_loop(wage, price, world.start, 1e-15)[0]
 
+    def set_up(self) -> None:
+        """Compute the baseline's spending and income, which every solve needs once."""
+        _ = self.spending, self.income
+
     @cached_property
     def income(self) -> Array:
         """I_n of the baseline: factor income + policy revenue + deficit."""
@@ -72,7 +77,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a reference solver found. Changes are ratios to the baseline; `residual` is the relative gap left."""
+    """What a reference solver found: changes as ratios to the baseline, and the relative gap left."""
 
     real_income_change: Array
     wage_change: Array
@@ -86,7 +91,7 @@ class Answer:
 
 
 class World:
-    """One shock on one baseline, with the arrays laid out [sector, importer, exporter] for batched products."""
+    """One shock on one baseline, its arrays laid out [sector, importer, exporter] for batched products."""
 
     def __init__(
         self,
@@ -96,7 +101,7 @@ class World:
         export_tax_new: Array | None = None,
         deficit_new: Array | None = None,
     ) -> None:
-        """`weight` multiplies every trade share: κ̂^(−θ) [importer, exporter, sector], duties' change included."""
+        """`weight` is κ̂^(−θ) [importer, exporter, sector], the change of duties included."""
         self.base = baseline
         tariff = baseline.tariff if tariff_new is None else tariff_new
         export_tax = baseline.export_tax if export_tax_new is None else export_tax_new
@@ -134,7 +139,8 @@ class World:
 
     def price_loop(self, wage: Array, price: Array, tolerance: float) -> tuple[Array, Array, int]:
         """Iterate eq. 10 and 11 at given wages; returns prices, a_ij and the number of passes."""
-        for passes in range(1, 2000):
+        passes = 0
+        for passes in range(1, 2000):  # noqa: B007 - the count is returned
             power = self.power(self.cost(wage, price))
             new = self.price(power)
             gap = np.abs(new / price - 1).max()
@@ -148,7 +154,7 @@ class World:
         return (power * np.matmul(self.net_by_exporter, quantity[:, :, None])[:, :, 0]).T
 
     def revenue(self, power: Array, quantity: Array) -> Array:
-        """Tariff revenue of importers and export-tax revenue of exporters, [country]; `quantity` is X P̂^θ."""
+        """Tariff revenue of importers and export-tax revenue of exporters; `quantity` is X P̂^θ."""
         if not self.taxed:
             return np.zeros(len(self.base.value_added))
         column = quantity.T if quantity.shape == self.base.consumption_share.shape else quantity
@@ -157,17 +163,20 @@ class World:
         return (duties + taxes).sum(0)
 
     def demand(self, wage: Array, power: Array, scale: Array, spending: Array) -> tuple[Array, Array, Array]:
-        """One pass of X' = γ Y' + α I'; returns new spending, output and final spending (I'). `scale` is P̂^θ."""
+        """One pass of X' = γ Y' + α I'; returns spending, output, income I'. `scale` is P̂^θ."""
         quantity = (spending * scale).T
         output = self.output(power, quantity)
         income = wage * self.base.value_added + self.revenue(power, quantity) + self.deficit
         used = np.matmul(self.base.input_share, output[:, :, None])[:, :, 0]
         return used + self.base.consumption_share * income[:, None], output, income
 
-    def spending_loop(self, wage: Array, price: Array, spending: Array, tolerance: float) -> tuple[Array, Array, int]:
+    def spending_loop(
+        self, wage: Array, price: Array, spending: Array, tolerance: float
+    ) -> tuple[Array, Array, int]:
         """Iterate spending at given wages and prices; returns spending, output and the number of passes."""
         power, scale = self.power(self.cost(wage, price)), price**self.theta
-        for passes in range(1, 5000):
+        output, passes = np.zeros_like(spending), 0
+        for passes in range(1, 5000):  # noqa: B007 - the count is returned
             new, output, _ = self.demand(wage, power, scale, spending)
             gap = relative_gap(new, spending)
             spending = new
@@ -176,11 +185,11 @@ class World:
         return spending, output, passes
 
     def spending_dense(self, wage: Array, price: Array) -> tuple[Array, Array]:
-        """Spending by one dense solve, as Caliendo and Parro do: (I − γ∘π'/(1+t') − α∘revenue) X = α (ŵ VA + D)."""
+        """Spending by one dense solve: (I − γ∘π'/((1+t')(1+e')) − α∘revenue) X = α (ŵ VA + D)."""
         base, (countries, sectors) = self.base, self.base.consumption_share.shape
         power = self.power(self.cost(wage, price))
         scale = (price**self.theta).T
-        net = self.net_by_exporter * power[:, :, None] * scale[:, None, :]  # π'/((1+t)(1+e)) [sector, exporter, importer]
+        net = self.net_by_exporter * power[:, :, None] * scale[:, None, :]  # π'/((1+t)(1+e))
         by_exporter = np.ascontiguousarray(net.transpose(1, 2, 0))  # [exporter, importer, sector]
         matrix = base.input_share[:, :, None, :] * -by_exporter[:, None, :, :]
         if self.taxed:
@@ -192,14 +201,19 @@ class World:
         matrix[np.diag_indices_from(matrix)] += 1
         final = base.consumption_share * (wage * base.value_added + self.deficit)[:, None]
         spending = np.linalg.solve(matrix, final.ravel()).reshape(countries, sectors)
-        return spending, np.matmul(net, spending.T[:, :, None])[:, :, 0].T
+        output: Array = np.matmul(net, spending.T[:, :, None])[:, :, 0].T
+        return spending.astype(np.float64), output
 
     def residual(self, wage: Array, price: Array, spending: Array) -> float:
-        """The largest relative gap in the price equations, the spending equations and factor-market clearing."""
+        """The largest relative gap in the price, spending and factor-market equations."""
         power = self.power(self.cost(wage, price))
         new, output, _ = self.demand(wage, power, price**self.theta, spending)
         factor = (self.base.value_added_share * output).sum(1) / (wage * self.base.value_added)
-        gaps = (np.abs(self.price(power) / price - 1).max(), relative_gap(new, spending), np.abs(factor - 1).max())
+        gaps = (
+            np.abs(self.price(power) / price - 1).max(),
+            relative_gap(new, spending),
+            np.abs(factor - 1).max(),
+        )
         return float(max(gaps))
 
     def real_income(self, wage: Array, price: Array, spending: Array) -> Array:
@@ -218,7 +232,7 @@ def relative_gap(new: Array, old: Array) -> float:
 def solve_dense(
     baseline: Baseline, weight: Array, *, tolerance: float = 1e-10, slack: bool = False, **options: Any
 ) -> Answer:
-    """Caliendo and Parro's published algorithm. `options`: tariff_new, export_tax_new, deficit_new, max_steps, report."""
+    """Caliendo and Parro's algorithm. Options: tariff_new, export_tax_new, deficit_new, max_steps, report."""
     return _solve(baseline, weight, True, tolerance, slack, **options)
 
 
@@ -242,7 +256,11 @@ def _solve(
     **duties: Array | None,
 ) -> Answer:
     world = World(baseline, weight, **duties)
-    wage, price, spending = np.ones(len(baseline.value_added)), np.ones(baseline.consumption_share.shape), baseline.spending
+    wage, price, spending = (
+        np.ones(len(baseline.value_added)),
+        np.ones(baseline.consumption_share.shape),
+        baseline.spending,
+    )
     kept, kept_excess, best = wage, np.zeros_like(wage), np.inf
     sweeps, residual, share = 0, np.inf, 0.03
     inner = 1e-3 if slack else tolerance / 10

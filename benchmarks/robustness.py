@@ -1,11 +1,11 @@
-"""Random hard shocks, each solved or refused in words: `python -m benchmarks.robustness [--n 200] [--seed 0]`.
+"""Random hard shocks, each solved or refused in words: `python -m benchmarks.robustness`.
 
-Half of the draws are on the embedded world, half on random small economies, over all deficit closures. A draw has bans over
-many pairs, trade costs up to × 10, tariffs up to 300 %, export taxes up to 100 %, cuts and lifted cuts, and trade
-elasticities from 1.5 to 15 by sector. "Solved" means that the equilibrium conditions, written out here once more in
-NumPy from the economy and the shock alone, hold to 1e-9 at the returned wages, prices and spending; the
-solver's own figure is not used. "Refused" means an exception of détente's own kind. Anything else is a silent failure and
-makes the exit code 1.
+Half of the draws are on the embedded world, half on random small economies, over all deficit closures. A
+draw has bans over many pairs, trade costs up to × 10, tariffs up to 300 %, export taxes up to 100 %, cuts
+and lifted cuts, and trade elasticities from 1.5 to 15 by sector. "Solved" means that the equilibrium
+conditions, written out here once more in NumPy from the economy and the shock alone, hold to 1e-9 at the
+returned wages, prices and spending; the solver's own figure is not used. "Refused" means an exception of
+détente's own kind. Anything else is a silent failure and makes the exit code 1.
 """
 
 import argparse
@@ -48,7 +48,7 @@ class Draw:
 def gaps(economy: Economy, shock: Shock, found: Equilibrium) -> dict[str, float]:
     """Largest relative gap of each equilibrium condition at the solver's wages, prices and spending.
 
-    Written out from model.md's equations on full [importer, exporter, sector] arrays, sharing no code with the engine.
+    Written out on full [importer, exporter, sector] arrays, sharing no code with the engine.
     """
     share, theta = np.asarray(economy.trade_share), np.asarray(economy.trade_elasticity)
     gamma, v = np.asarray(economy.input_share), np.asarray(economy.value_added_share)
@@ -94,7 +94,9 @@ def gaps(economy: Economy, shock: Shock, found: Equilibrium) -> dict[str, float]
 
 
 def _rate(rate: object, like: NDArray) -> NDArray:
-    return np.zeros(like.shape) if rate is None else np.broadcast_to(np.asarray(rate, dtype=float), like.shape)
+    return (
+        np.zeros(like.shape) if rate is None else np.broadcast_to(np.asarray(rate, dtype=float), like.shape)
+    )
 
 
 def _relative(new: NDArray, old: NDArray) -> float:
@@ -124,12 +126,14 @@ def embedded_world() -> World:
 
 
 def embedded(draw: Generator, closure: str) -> Economy:
-    """The embedded world under elasticities drawn for each sector, or its default ones in a quarter of the draws."""
+    """The embedded world under elasticities drawn by sector, or, once in four, its default ones."""
     world = embedded_world()
     theta = draw.uniform(*ELASTICITY, len(world.sectors))
     if draw.random() < 0.25:
         return calibrate(world, deficits=closure)
-    return calibrate(world, elasticities=dict(zip(world.sectors, map(float, theta), strict=True)), deficits=closure)
+    return calibrate(
+        world, elasticities=dict(zip(world.sectors, map(float, theta), strict=True)), deficits=closure
+    )
 
 
 def small(draw: Generator, closure: str) -> Economy:
@@ -162,7 +166,7 @@ def small(draw: Generator, closure: str) -> Economy:
 
 def random_shock(draw: Generator, economy: Economy) -> Shock:
     """Any mix of instruments over any part of the pairs; in one draw of eight a whole country is banned."""
-    shape = n, _, s = economy.trade_share.shape
+    shape = n, _, _ = economy.trade_share.shape
     abroad = np.broadcast_to(~np.eye(n, dtype=bool)[:, :, None], shape)
 
     def somewhere() -> NDArray:
@@ -197,7 +201,7 @@ def random_shock(draw: Generator, economy: Economy) -> Shock:
 
 
 def attempt(number: int, seed: int) -> Draw:
-    """Case `number` of the series `seed`, start to verdict; the same two numbers always give the same case."""
+    """Case `number` of the series `seed`, start to verdict; the same two numbers give the same case."""
     draw = np.random.default_rng([seed, number])
     place = "embedded" if number % 2 == 0 else "small"
     closure = CLOSURES[number // 2 % len(CLOSURES)]
@@ -213,7 +217,7 @@ def _verdict(draw: Generator, place: str, closure: str) -> tuple[str, float, str
         found = solve(economy, shock, tolerance=VERIFIED / 10)
     except DetenteError as refusal:
         return type(refusal).__name__, np.nan, str(refusal)
-    except Exception as failure:  # noqa: BLE001 - an exception of any other kind is what this program looks for
+    except Exception as failure:  # noqa: BLE001 - any other kind is what this program looks for
         return "UNTYPED EXCEPTION", np.nan, f"{type(failure).__name__}: {failure}"
     with np.errstate(all="ignore"):
         left = gaps(economy, shock, found)
@@ -241,7 +245,9 @@ def table(draws: list[Draw]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the draws, print the counts; 1 if any case failed silently, else 0."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.robustness", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("--n", type=int, default=200, help="number of random cases (default 200)")
     parser.add_argument("--seed", type=int, default=0, help="which series of cases (default 0)")
     parser.add_argument("--only", type=int, help="run this case of the series alone")
@@ -259,7 +265,7 @@ def main(arguments: list[str] | None = None) -> int:
     if solved:
         slowest = max(solved, key=lambda draw: draw.seconds)
         print(f"\nlargest verified residual of the {len(solved)} solved: {max(d.gap for d in solved):.1e}")
-        print(f"slowest solved case, set-up and compilation included: {slowest.seconds:.1f} s (case {slowest.number})")
+        print(f"slowest solved case, set-up included: {slowest.seconds:.1f} s (case {slowest.number})")
     for draw in draws:
         if draw in failed or draw.outcome == "ConvergenceError" or (options.verbose and draw.message):
             print(f"case {draw.number} ({draw.place}, {draw.closure}): {draw.outcome}: {draw.message}")

@@ -1,13 +1,15 @@
 """The textbook model in levels, with no hats and no shares as data, solved by a general root-finder.
 
-This is the engine's independent witness: wages, prices and flows come from technologies, iceberg costs, duties
-and transfers, equation by equation, in plain loops. It imports nothing of détente and shares no algebra with it.
+This is the engine's independent witness: wages, prices and flows come from technologies, iceberg costs,
+duties and transfers, equation by equation, in plain loops. It imports nothing of détente and shares no
+algebra with it.
 
-Technology: output of sector k in country n costs c_nk = (1/z_nk) (w_n/v_nk)^{v_nk} Π_j (P_nj/γ_njk)^{γ_njk}.
-Trade: a unit shipped from i to n melts to 1/d_nij; the exporter's government adds e_nij to the delivered price, then the
-importer's adds t_nij, so buyers pay p_nij = c_ij d_nij (1+e_nij)(1+t_nij). Buyers have CES demand with weights b_nij and
-elasticity of substitution 1 + θ_j; a ban is b_nij = 0 for that pair (d = ∞). Consumption is Cobb–Douglas with shares α.
-Transfers follow a rule named as the engine names its closures. Numéraire: world factor income is 1.
+Technology: output of sector k in country n costs c_nk = (1/z_nk) (w_n/v_nk)^{v_nk} Π_j
+(P_nj/γ_njk)^{γ_njk}. Trade: a unit shipped from i to n melts to 1/d_nij; the exporter's government adds
+e_nij to the delivered price, then the importer's adds t_nij, so buyers pay p_nij = c_ij d_nij
+(1+e_nij)(1+t_nij). Buyers have CES demand with weights b_nij and elasticity of substitution 1 + θ_j; a
+ban is b_nij = 0 for that pair (d = ∞). Consumption is Cobb–Douglas with shares α. Transfers follow a rule
+named as the engine names its closures. Numéraire: world factor income is 1.
 """
 
 from dataclasses import dataclass, field, replace
@@ -79,7 +81,7 @@ def random_primitives(seed: int, countries: int = 4, sectors: int = 3) -> Primit
 
 
 def solve(given: Primitives, start: Levels | None = None) -> Levels:
-    """Find wages, prices and spending by `scipy.optimize.root`; raises RuntimeError where an equation is left open."""
+    """Wages, prices and spending by `scipy.optimize.root`; RuntimeError where an equation stays open."""
     countries, sectors = given.productivity.shape
     if start is None:
         wage = np.full(countries, 1 / given.labour.sum())
@@ -127,7 +129,9 @@ def _gaps(x: np.ndarray, given: Primitives) -> tuple[np.ndarray, Levels]:
     market = np.log(earned) - np.log(factor_income)
     market[0] = np.log(factor_income.sum())  # Walras' law frees one market for the numéraire
     safe = np.log(np.maximum(wanted, 1e-300))
-    gaps = np.concatenate([market, (np.log(index) - np.log(price)).ravel(), (safe - np.log(spending)).ravel()])
+    gaps = np.concatenate(
+        [market, (np.log(index) - np.log(price)).ravel(), (safe - np.log(spending)).ravel()]
+    )
     consumer_price = (price**given.consumption_share).prod(axis=1)
     return gaps, Levels(
         wage, price, cost, spending, output, share, revenue, transfer, income, consumer_price, factor_income

@@ -1,8 +1,9 @@
 """Russia and the West in 2011 against figures computed from the same table by another program.
 
-Target: exact change in real income, percent, with balanced trade, an iceberg factor of 30 on every flow between Russia and
-the senders in both directions, and a trade elasticity of 4 everywhere. The figures are printed to 2–3 digits, and the two
-programs may treat negative inventories a little differently, hence 0.02 points.
+Target: exact change in real income, percent, with balanced trade, an iceberg factor of 30 on every flow
+between Russia and the senders in both directions, and a trade elasticity of 4 everywhere. The figures are
+printed to 2–3 digits, and the two programs may treat negative inventories a little differently, hence
+0.02 points.
 """
 
 import numpy as np
@@ -57,7 +58,7 @@ def test_the_west_has_33_members_in_the_table(economy: Economy):
 
 
 def test_the_table_is_read_whole():
-    """Totals of the file survive: what is sold is what the file sells, but for clipped cells and one floor."""
+    """Totals of the file survive, but for clipped cells and one floor."""
     world = wiod.world()
     with np.load(wiod.path(), allow_pickle=False) as file:
         intermediate = float(file["Z"].astype(float).sum())

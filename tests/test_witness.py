@@ -1,7 +1,7 @@
 """The engine against brute force: the same small economies solved in levels by a general root-finder.
 
-Both sides stop at relative gaps near 1e-11, which small economies pass on to prices and wages less than tenfold; 8 digits
-leave a margin of ten over that.
+Both sides stop at relative gaps near 1e-11, which small economies pass on to prices and wages less than
+tenfold; 8 digits leave a margin of ten over that.
 """
 
 from dataclasses import dataclass, replace
@@ -46,7 +46,7 @@ def _economy(given: brute.Primitives, levels: brute.Levels, closure: str, transf
 
 
 def _change(given: brute.Primitives, kind: str, seed: int) -> Case:
-    """A counterfactual: dearer or cheaper shipping, new duties, a ban between countries 0 and 1, or all of them."""
+    """A counterfactual: other shipping costs, new duties, a ban between countries 0 and 1, or all."""
     draw = np.random.default_rng(seed + 1000)
     shape = given.iceberg.shape
     abroad = ~np.eye(shape[0], dtype=bool)[:, :, None] & np.ones(shape, bool)
@@ -108,15 +108,15 @@ def test_engine_equals_brute_force(kind: str, rule: str, seed: int, countries: i
 def test_balanced_closure_equals_brute_force_without_transfers(kind: str, duties: bool):
     """`balanced` is the world whose transfers were taken away first, then shocked.
 
-    Shares given to the engine are those of the world without transfers: from shares with transfers, `balanced` keeps the
-    shares and lets the accounts follow, which is another world than the one whose transfers end (see the last test).
+    The engine is given shares of the world with transfers, brute force solves both worlds without.
     """
     given = brute.random_primitives(5, 4, 3)
     if not duties:
         given = replace(given, tariff=0 * given.tariff, export_tax=0 * given.export_tax)
+    with_transfers = brute.solve(given)
+    economy = _economy(given, with_transfers, "balanced", with_transfers.transfer)
     given = replace(given, transfer=np.zeros(4))
     before = brute.solve(given)
-    economy = _economy(given, before, "balanced", np.zeros(4))
     case = _change(given, kind, 5)
     found = solve(economy, case.shock, tolerance=ENGINE_TOLERANCE)
     distances = _worst(found, before, brute.solve(case.primitives, start=before))

@@ -1,16 +1,17 @@
-"""A `World` from the World Input–Output Database, 2013 release (Timmer et al. 2015, RIE 23:3), for tests only.
+"""A `World` from the World Input–Output Database, 2013 release (Timmer et al. 2015), for tests only.
 
 How the table becomes a world, in the order done:
 
-1. Final use is the sum over the five uses of the file, each cell's negative values first set to zero: 6 cells of fixed
-   investment and 346 of inventory change in 2011, −170 065 USD million of 69 trillion. Clipping after the sum over uses
-   moves Lithuania's loss by 0.24 points, and leaving inventories out Russia's by 0.4; only this order reproduces the
-   published-style table of the project's parameters.
-2. Output is summed again over all sales. It differs from the file's X by the clipped inventories and by rounding
-   (cells are whole USD million).
-3. Value added is output less intermediate inputs, so taxes less subsidies on products and international margins are in it.
-4. One seller, LUX water transport (32 USD million), then has inputs above its output: its final sales at home are raised
-   until value added is 2 % of output, 5 USD million.
+1. Final use is the sum over the five uses of the file, each cell's negative values first set to zero: 6
+   cells of fixed investment and 346 of inventory change in 2011, −170 065 USD million of 69 trillion.
+   Clipping after the sum over uses moves Lithuania's loss by 0.24 points, and leaving inventories out
+   Russia's by 0.4; only this order reproduces the published-style table of the project's parameters.
+2. Output is summed again over all sales. It differs from the file's X by the clipped inventories and by
+   rounding (cells are whole USD million).
+3. Value added is output less intermediate inputs, so taxes less subsidies on products and international
+   margins are in it.
+4. One seller, LUX water transport (32 USD million), then has inputs above its output: its final sales at
+   home are raised until value added is 2 % of output, 5 USD million.
 """
 
 import os
@@ -23,8 +24,12 @@ from detente.world import World
 
 LEAST_VALUE_ADDED = 0.02
 WEST = tuple(
-    "AUT BEL BGR CYP CZE DEU DNK ESP EST FIN FRA GBR GRC HUN IRL ITA LTU LUX LVA MLT NLD POL PRT ROM SVK SVN SWE "
-    "USA JPN CAN AUS KOR TWN".split()
+    code
+    for row in (
+        "AUT BEL BGR CYP CZE DEU DNK ESP EST FIN FRA GBR GRC HUN IRL ITA LTU LUX LVA MLT NLD POL PRT ROM SVK",
+        "SVN SWE USA JPN CAN AUS KOR TWN",
+    )
+    for code in row.split()
 )
 """The EU of 2011 (27 members; WIOD writes Romania ROM; HRV is in the rest of the world) and six others."""
 
@@ -41,7 +46,7 @@ def path(year: int = 2011) -> Path:
 
 
 def arrays(year: int = 2011) -> tuple[list[str], list[str], NDArray, NDArray, NDArray]:
-    """Countries, sectors, intermediate and final trade [exporter, sector, importer], input use [country, input, sector]."""
+    """Countries, sectors, intermediate and final trade, input use; axes as `World.from_arrays` has them."""
     with np.load(path(year), allow_pickle=False) as file:
         countries, sectors = file["countries"].tolist(), file["sectors"].tolist()
         n, s = len(countries), len(sectors)

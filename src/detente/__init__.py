@@ -28,6 +28,7 @@ _HOME = {
     "Scenario": "scenario",
     "Equilibrium": "equilibrium",
     "Result": "equilibrium",
+    "balance": "equilibrium",
     "solve": "equilibrium",
     "Outcome": "outcome",
     "simulate": "outcome",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from detente.economy import Economy as Economy
     from detente.equilibrium import Equilibrium as Equilibrium
     from detente.equilibrium import Result as Result
+    from detente.equilibrium import balance as balance
     from detente.equilibrium import solve as solve
     from detente.errors import ConvergenceError as ConvergenceError
     from detente.errors import DetenteError as DetenteError

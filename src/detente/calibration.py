@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from detente import labels
 from detente.economy import CLOSURES, Economy
+from detente.equilibrium import balance
 from detente.errors import InputError, unknown_name
 from detente.world import World
 
@@ -31,7 +32,8 @@ def calibrate(
     deficits: 'share-of-world', 'share-of-own', 'balanced' or 'fixed' (see `detente.equations.deficit`).
 
     Trade and input shares are duty-inclusive; intermediate and final buyers share one import mix. The baseline is solved
-    again so that the accounts close to 1e-12; with deficits='balanced' it is the world without imbalances.
+    again so that the accounts close to 1e-12; with deficits='balanced' it is the world as it would be without imbalances
+    (`detente.balance`).
     Raises `InputError` for an unknown set or closure, a missing or non-positive elasticity, or a cell without value added.
     """
     if deficits not in CLOSURES:
@@ -63,7 +65,7 @@ def calibrate(
         "elasticities": {"name": name, "source": citation},
         "closure": deficits,
     }
-    return Economy.from_shares(
+    economy = Economy.from_shares(
         countries=world.countries,
         sectors=world.sectors,
         trade_share=_trade_share(paid),
@@ -74,11 +76,12 @@ def calibrate(
         deficit=net.sum(axis=(0, 1)) - net.sum(axis=(1, 2)),
         trade_elasticity=theta,
         tariff=tariff,
-        closure=deficits,
+        closure="fixed" if deficits == "balanced" else deficits,
         unit=unit,
         unit_value=float(factor_income.sum()),
         provenance=provenance,
     )
+    return balance(economy) if deficits == "balanced" else economy
 
 
 def _refuse_negative(world: World, value_added: NDArray, output: NDArray) -> None:

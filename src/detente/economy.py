@@ -93,8 +93,8 @@ class Economy(eqx.Module):
         """An economy from shares, its baseline solved again so that the accounts close to 1e-12.
 
         Axes as in the class. value_added and deficit may be in any one unit: value_added is needed for the size of the
-        unit only (its distribution over countries follows from the shares and the deficits). Under the closure
-        "balanced", deficits are set to zero first and the baseline is the balanced world.
+        unit only (its distribution over countries follows from the shares and the deficits). The closure "balanced" takes
+        deficits of zero; `detente.balance` solves those of the data out.
         Raises `InputError` where a share is NaN, negative or does not sum to one (the cell is named), or an elasticity
         is not positive; `InfeasibleError` where deficits leave a country without income.
         """
@@ -133,7 +133,12 @@ class Economy(eqx.Module):
         gamma, v = gamma / whole[:, None, :], v / whole
         alpha = _sums_to_one("consumption_share", alpha, 1, {"country": countries}, "sectors")
         total = va.sum()
-        d = np.zeros(n) if closure == "balanced" else _zero_sum(d / total, va / total)
+        d = _zero_sum(d / total, va / total)
+        if closure == "balanced" and abs(d).max() > 0:
+            raise InputError(
+                "The closure 'balanced' is for an economy without deficits, and these sum to "
+                f"{abs(d).sum() / 2:.3g} of world factor income. Build it with closure='fixed' and call detente.balance(economy)."
+            )
         accounts = _rest(pi, gamma, v, alpha, d, t, e, countries)
         return cls(
             countries=countries,

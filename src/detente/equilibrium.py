@@ -1,8 +1,8 @@
 """From an economy and a shock to an equilibrium: feasibility first, then the solver, then a verdict."""
 
+import dataclasses
 import enum
 import weakref
-from dataclasses import dataclass
 
 import equinox as eqx
 import jax
@@ -240,7 +240,7 @@ def _blocks(system: CaliendoParro, log_wage: Array, log_price: Array) -> tuple[A
     return prices, spending, pin
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class _Kept:
     owner: weakref.ref
     preconditioner: Preconditioner
@@ -310,6 +310,33 @@ def solve(
             f"{found.result.message} Residual {found.residual:.1e} (asked {tolerance:.0e}) after {found.steps} steps."
         )
     return found
+
+
+def balance(economy: Economy, *, tolerance: float = TOLERANCE) -> Economy:
+    """The economy after its deficits have gone: solved with D' = 0, then taken as a baseline of its own.
+
+    Prices, trade shares and factor incomes are those of the balanced world (Caliendo & Parro 2015, section 5.1, remove
+    aggregate deficits in the same way before they change tariffs). Raises what `solve` raises.
+    """
+    away = dataclasses.replace(economy, deficit=jnp.zeros_like(economy.deficit), closure="balanced")
+    found = solve(away, Shock(), tolerance=tolerance)
+    return Economy.from_shares(
+        countries=economy.countries,
+        sectors=economy.sectors,
+        trade_share=found.trade_share(),
+        input_share=economy.input_share,
+        value_added_share=economy.value_added_share,
+        consumption_share=economy.consumption_share,
+        value_added=found.wage_change * economy.value_added,
+        deficit=np.zeros(len(economy.countries)),
+        trade_elasticity=economy.trade_elasticity,
+        tariff=economy.tariff,
+        export_tax=economy.export_tax,
+        closure="balanced",
+        unit=economy.unit,
+        unit_value=economy.unit_value,
+        provenance=economy.provenance,
+    )
 
 
 def _search(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from detente import labels
 from detente.calibration import UNITS_IN_USD
+from detente.digits import format_percent, format_usd
 from detente.economy import Economy
 from detente.equilibrium import TOLERANCE, Equilibrium, solve
 from detente.errors import InputError
@@ -22,6 +23,11 @@ from detente.scenario import BASELINE, Scenario
 from detente.shock import Shock
 
 Situation = Scenario | Shock | str | os.PathLike[str] | Mapping[str, Any]
+
+METHODS = [
+    "Model: Caliendo, L. and Parro, F. (2015), Estimates of the Trade and Welfare Effects of NAFTA, Review of Economic "
+    "Studies 82(1), 1-44, in exact changes (Dekle, Eaton and Kortum 2008, IMF Staff Papers 55:3).",
+]
 
 LONG_NAMES = {
     "real_income": ("percent", "Real income"),
@@ -209,31 +215,30 @@ class Outcome:
     def first_order(self) -> xr.Dataset:
         """The first-order split of Caliendo & Parro (2015, eq. 16), evaluated once from `against`; percent [country].
 
-        terms_of_trade = Σ_j Σ_i (E_in ln ĉ_n − M_ni ln ĉ_i) / I_n; volume_of_trade = Σ_j Σ_i t_ni M_ni (ln M̂_ni − ln ĉ_i) /
-        I_n; trade_cost = −Σ_j Σ_i M_ni ln d̂_ni / I_n, the resource cost of frictions; total, their sum. M is border value
-        before, E exports. It is an approximation: for large shocks it differs from `real_income` even in sign (Mexico in
-        NAFTA: 1.31 against 0.007 percent), because lost tariff revenue is valued at old volumes.
-        Raises `InputError` where a flow is banned in one situation only: its friction has no logarithm.
+        terms_of_trade = Σ_j Σ_i (E_in (ĉ_n − 1) − M_ni (ĉ_i − 1)) / I_n; volume_of_trade = Σ_j Σ_i t_ni (M'_ni − M_ni −
+        M_ni (ĉ_i − 1)) / I_n; trade_cost = −Σ_j Σ_i M_ni (d̂_ni − 1) / I_n, the resource cost of frictions (zero in the
+        paper); total, their sum. M is imports at the border, E exports, both before. An approximation: for large shocks it
+        differs from `real_income` even in sign, because revenue lost is valued at old prices (Mexico in NAFTA: 1.31 percent
+        against 0.007). Raises `InputError` where a flow is banned in one situation only: its friction is infinite.
         """
         before, after = self._flows["before"], self._flows["after"]
         if ((before > 0) != (after > 0)).any():
             raise InputError(
-                "The first-order split is not defined when a flow is banned in one of the two situations: the log of its "
-                "cost is infinite. Use `real_income`, which is exact, or replace the ban by a deep cut."
+                "The first-order split is not defined when a flow is banned in one of the two situations: its friction is "
+                "infinite. Use `real_income`, which is exact, or replace the ban by a deep cut."
             )
         income = np.asarray(self.before.income)
-        cost = np.log(np.asarray(self.after.cost_change) / np.asarray(self.before.cost_change))
+        cost = np.asarray(self.after.cost_change) / np.asarray(self.before.cost_change) - 1
         tariff = _rate(self.shock_before.tariff_new, self.economy.tariff, before.shape)
         tax = _rate(self.shock_before.export_tax_new, self.economy.export_tax, before.shape)
         new_tax = _rate(self.shock_after.export_tax_new, self.economy.export_tax, before.shape)
         border, border_after = before * (1 + tax), after * (1 + new_tax)
-        exports, imports = before.sum(axis=0), np.einsum("nij,ij->n", before, cost)
-        volume = np.log(np.divide(border_after, border, out=np.ones_like(border), where=border > 0))
-        revenue = np.einsum("nij,nij->n", tariff * border, volume - cost[None, :, :])
+        exports, imports = before.sum(axis=0), np.einsum("nij,ij->n", border, cost)
+        revenue = np.einsum("nij,nij->n", tariff, border_after - border - border * cost[None, :, :])
         parts = {
             "terms_of_trade": ((exports * cost).sum(axis=1) - imports) / income,
             "volume_of_trade": revenue / income,
-            "trade_cost": -np.einsum("nij,nij->n", before, self._friction()) / income,
+            "trade_cost": -np.einsum("nij,nij->n", border, np.expm1(self._friction())) / income,
         }
         parts["total"] = sum(parts.values(), np.zeros_like(income))
         data = xr.Dataset(
@@ -282,12 +287,14 @@ class Outcome:
         width = max(len(name) for name, _ in rows) + 2
         lines.append(f"{'':{width}}{'real income':>14}{'equivalent variation':>26}")
         lines += [
-            f"{name:{width}}{_signed(row['real_income']):>12} %{row['equivalent_variation']:>+14.2f} {self.money}"
+            f"{name:{width}}{format_percent(row['real_income']):>14}"
+            f"{format_usd(row['equivalent_variation']):>14} {self.money}"
             for name, row in rows
         ]
         order = self.data["equivalent_variation"].to_series().sort_values()
-        gains = [f"{labels.country_name(c)} {v:+.2f}" for c, v in order[::-1].items() if v > 0][:most]
-        losses = [f"{labels.country_name(c)} {v:+.2f}" for c, v in order.items() if v < 0][:most]
+        ranked = [(labels.country_name(str(code)), value) for code, value in order.items()]
+        gains = [f"{name} {format_usd(value)}" for name, value in ranked[::-1] if value > 0][:most]
+        losses = [f"{name} {format_usd(value)}" for name, value in ranked if value < 0][:most]
         lines += ["", f"gain most ({self.money}): {', '.join(gains) or 'nobody'}"]
         lines += [f"lose most ({self.money}): {', '.join(losses) or 'nobody'}", ""]
         state = "converged" if self.converged else "NOT CONVERGED"
@@ -306,6 +313,59 @@ class Outcome:
             if name not in parties and (name in known or (group and set(group) <= known)):
                 parties.append(name)
         return parties if len(parties) > 1 else list(self.economy.countries)[:8]
+
+    def citations(self) -> list[str]:
+        """What this comparison rests on, ready for a reference list: software, data, elasticities, methods, sources."""
+        used = self.provenance
+        data, sets = used["data"], used["elasticities"]
+        lines = [f"Software: détente {used['version']} (Apache-2.0)."]
+        if data:
+            lines.append(f"Data: {data['title']}. {data['source']} {data.get('attribution', '')}".rstrip())
+        lines.append(f"Trade elasticities: {sets['name']}. {sets['source']}")
+        lines += METHODS
+        steps = [s for side in (self.situation_before, self.situation_after) for s in getattr(side, "steps", list)()]
+        sources = [" ".join(step.source.split()) for step in steps if getattr(step, "source", "")]
+        lines += [f"Measures: {source}" for source in dict.fromkeys(sources)]
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `detente run --json` prints; keys are documented in docs/json.md. Plain numbers and texts only."""
+        table = self.data
+
+        def by_country(name: str) -> dict[str, float]:
+            return {str(code): float(value) for code, value in table[name].to_series().items()}
+
+        used = self.provenance
+        return {
+            "scenario": self.scenario,
+            "against": self.against,
+            "title": self.title,
+            "measures": self.sentences,
+            "measures_against": self.sentences_against,
+            "converged": self.converged,
+            "residual": self.residual,
+            "tolerance": self.tolerance,
+            "real_income": by_country("real_income"),
+            ("equivalent_variation_usd_bn" if self.money == "USD billion" else "equivalent_variation"): by_country(
+                "equivalent_variation"
+            ),
+            "money": self.money,
+            "groups": {name: self.group(name) for name in self._groups()},
+            "data": used["data"],
+            "parameters": {
+                "elasticities": used["elasticities"],
+                "trade_elasticity": dict(
+                    zip(self.economy.sectors, np.asarray(self.economy.trade_elasticity).tolist(), strict=True)
+                ),
+                "deficits": self.economy.closure,
+                "numeraire": used["numeraire"],
+            },
+            "version": used["version"],
+        }
+
+    def _groups(self) -> list[str]:
+        known = set(self.economy.countries)
+        return ["all", *(name for name, members in labels.country_groups().items() if set(members) <= known)]
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write `data` as NetCDF (`.nc`) or the table by country as CSV (`.csv`); the file appears whole or not at all.
@@ -351,11 +411,3 @@ def _sentences(situation: Scenario | Shock) -> list[str]:
         if getattr(situation, name) is not None
     ]
     return [f"Arrays given by the user change {', '.join(changed) or 'nothing'}."]
-
-
-def _signed(value: float) -> str:
-    """A signed percentage with three significant digits however small."""
-    if value == 0:
-        return "0"
-    digits = int(min(6, max(2, 2 - np.floor(np.log10(abs(value))))))
-    return f"{value:+.{digits}f}"

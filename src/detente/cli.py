@@ -1,0 +1,229 @@
+"""The command line: thin skins over the functions of the package, one table of exit codes.
+
+Nothing heavy is imported until a command needs it, so that `detente --help` answers at once. Exit codes: 0 done; 2 input that
+cannot be used; 3 no equilibrium.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from detente import __version__
+from detente.errors import ConvergenceError, DetenteError, InputError
+
+if TYPE_CHECKING:
+    from detente.outcome import Outcome
+    from detente.world import World
+
+app = typer.Typer(
+    name="detente",
+    help="What happens when sanctions are imposed, or lifted, by some and kept by others.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+replicate = typer.Typer(
+    help="Published results computed again, beside the published figures.", rich_markup_mode=None
+)
+app.add_typer(replicate, name="replicate")
+
+WorldFile = Annotated[
+    str | None, typer.Option("--world", help="A world saved as .nc, or `tiny`. Default: the embedded table.")
+]
+
+
+@contextmanager
+def _busy(what: str) -> Iterator[None]:
+    """A spinner on the terminal (standard error) while something takes time; silent when piped."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"{what} …"):
+        yield
+
+
+def _world(path: str | None) -> "World":
+    from detente.world import World
+
+    return World.load(path)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    if version:
+        typer.echo(f"détente {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    scenario: Annotated[str, typer.Argument(help="A shipped scenario's name, or a YAML file.")],
+    world: WorldFile = None,
+    elasticities: Annotated[
+        str, typer.Option(help="A named set, a number for all sectors, or a CSV file.")
+    ] = "caliendo-parro-2015",
+    deficits: Annotated[
+        str, typer.Option(help="share-of-world, share-of-own, balanced or fixed.")
+    ] = "share-of-world",
+    against: Annotated[
+        str | None, typer.Option(help="Situation to compare with. Default: the one the scenario names.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report, charts and tables.")] = None,
+    tolerance: Annotated[float, typer.Option(help="Largest relative residual accepted.")] = 1e-10,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object and nothing else (docs/json.md).")
+    ] = False,
+    cite: Annotated[
+        bool, typer.Option("--cite", help="Print the data, elasticities and methods that this run used.")
+    ] = False,
+) -> None:
+    """Compute who trades more, who gains and who loses under a scenario."""
+    if not 0 < tolerance < 1:
+        raise InputError(f"`--tolerance` is {tolerance:g}; expected between 0 and 1, for instance 1e-10.")
+    if out is not None and out.exists() and not out.is_dir():
+        raise InputError(f"`--out {out}` is a file; expected a folder (it is made if missing).")
+    with _busy("Reading scenario and world"):
+        from detente.scenario import Scenario
+
+        wanted = Scenario.load(scenario)
+        compared = Scenario.load(against if against is not None else wanted.against)
+        from detente.calibration import calibrate
+        from detente.outcome import simulate
+
+        economy = calibrate(_world(world), elasticities, deficits)
+    with _busy("Solving"):
+        outcome = simulate(economy, wanted, compared, tolerance=tolerance)
+    files: dict[str, Path] = {}
+    if out is not None:
+        with _busy("Writing the report"):
+            from detente.report import write_report
+
+            files = {name: Path(path) for name, path in write_report(outcome, out).items()}
+    if as_json:
+        _print_json(outcome, cite)
+        return
+    _print_outcome(outcome)
+    if cite:
+        typer.echo("\nThis run used:")
+        for line in outcome.citations():
+            typer.echo(f"  {line}")
+    if out is not None:
+        typer.echo(f"\nReport: {files.get('report', out / 'report.html')}")
+
+
+def _print_json(outcome: "Outcome", cite: bool) -> None:
+    content = outcome.to_json()
+    if cite:
+        content["citations"] = outcome.citations()
+    typer.echo(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def _print_outcome(outcome: "Outcome") -> None:
+    typer.echo(outcome.summary())
+
+
+@app.command()
+def scenarios() -> None:
+    """List the scenarios that ship."""
+    from detente.scenario import Scenario, available
+
+    width = max(map(len, available())) + 2
+    for name in available():
+        scenario = Scenario.load(name)
+        typer.echo(f"{name:{width}}{scenario.title} (against {scenario.against})")
+    typer.echo("\n`detente show NAME` prints one in sentences; `detente run NAME` computes it.")
+
+
+@app.command()
+def show(scenario: Annotated[str, typer.Argument(help="A shipped scenario's name, or a YAML file.")]) -> None:
+    """Print a scenario in sentences, one a measure, with sources."""
+    from detente.scenario import Scenario
+
+    found = Scenario.load(scenario)
+    typer.echo(str(found))
+    if found.description:
+        typer.echo(f"\n{found.description.strip()}")
+    typer.echo(f"\nCompared with: {found.against}")
+    sources = {" ".join(s.source.split()): None for s in found.steps() if getattr(s, "source", "")}
+    for source in sources:
+        typer.echo(f"Source: {source}")
+
+
+@app.command("world")
+def describe_world(
+    world: WorldFile = None,
+    codes: Annotated[bool, typer.Option("--codes", help="List country, sector and group codes.")] = False,
+) -> None:
+    """Describe the data: size, year, source, licence, and the limits a user must know."""
+    from detente import labels
+
+    found = _world(world)
+    attrs = found.data.attrs
+    typer.echo(repr(found))
+    for key in ("source", "licence", "attribution"):
+        if attrs.get(key):
+            typer.echo(f"{key.capitalize()}: {attrs[key]}")
+    limits = [line for line in str(attrs.get("limits", "")).splitlines() if line]
+    if limits:
+        typer.echo("\nLimits to know:")
+        for line in limits:
+            typer.echo(f"  · {line}")
+    if codes:
+        typer.echo("\nCountries: " + ", ".join(f"{c} {labels.country_name(c)}" for c in found.countries))
+        typer.echo("\nSectors: " + ", ".join(f"{s} {labels.sector_name(s)}" for s in found.sectors))
+        for kind, groups in (("Country", labels.country_groups()), ("Sector", labels.sector_groups())):
+            typer.echo(f"\n{kind} groups:")
+            for name in groups:
+                typer.echo(f"  {name}: {labels.describe_group(name)}")
+
+
+@replicate.command("nafta")
+def replicate_nafta(
+    data: Annotated[Path, typer.Option(help="Folder with nafta_cp2015_raw.npz, the 1993 data of the paper.")],
+) -> None:
+    """Caliendo & Parro (2015, table 2): NAFTA's tariff reductions, published figures and ours side by side."""
+    with _busy("Solving the world of 1993 without and with NAFTA"):
+        from detente.replication import MEMBERS
+        from detente.replication import replicate_nafta as compute
+
+        result = compute(data)
+    columns = ["terms_of_trade", "volume_of_trade", "welfare", "real_wage"]
+    typer.echo("NAFTA's tariffs of 2005 on the world of 1993, percent. First-order formula of the paper:\n")
+    typer.echo(f"{'':10}" + "".join(f"{name.replace('_', ' '):>27}" for name in columns))
+    typer.echo(f"{'':10}" + f"{'published':>16}{'ours':>11}" * len(columns))
+    for code in MEMBERS:
+        cells = (
+            f"{result.published.loc[code, name]:>16.2f}{result.table.loc[code, name]:>11.4f}" for name in columns
+        )
+        typer.echo(f"{code:10}" + "".join(cells))
+    verdict = "agree" if result.agrees() else "DO NOT agree"
+    typer.echo(f"\nAll twelve figures {verdict} with the published two decimals.")
+    typer.echo(
+        "\n`welfare` is the paper's first-order formula, evaluated once. `real income` is exact: it counts the tariff "
+        "revenue\nlost at the volumes that result, which is why Mexico's gain all but vanishes.\n"
+    )
+    table = result.table
+    names = ["real_income", "welfare", "terms_of_trade", "volume_of_trade", "real_wage", "bloc_imports"]
+    typer.echo(f"{'':6}" + "".join(f"{name.replace('_', ' '):>17}" for name in names))
+    for code, row in table[names].iterrows():
+        cells = (f"{value:>17.4f}" if value == value else f"{'':>17}" for value in row)
+        typer.echo(f"{code!s:6}" + "".join(cells))
+    if not result.agrees():
+        raise ConvergenceError("The replication missed a published figure; see the table above.")
+
+
+def main() -> None:
+    """Entry point: a refusal becomes one paragraph on standard error and an exit code, never a traceback."""
+    try:
+        app()
+    except DetenteError as problem:
+        typer.echo(f"detente: {problem}", err=True)
+        sys.exit(problem.exit_code)
