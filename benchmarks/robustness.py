@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from detente.calibration import calibrate
 from detente.economy import CLOSURES, Economy
-from detente.equilibrium import Equilibrium, solve
+from detente.equilibrium import Equilibrium, balance, solve
 from detente.errors import DetenteError
 from detente.shock import Shock
 from detente.world import World
@@ -148,7 +148,7 @@ def small(draw: Generator, closure: str) -> Economy:
     abroad = 1 - home
     value_added = draw.lognormal(0, 1, n)
     deficit = value_added * draw.normal(0, 0.03, n)
-    return Economy.from_shares(
+    economy = Economy.from_shares(
         countries=[f"N{k}" for k in range(n)],
         sectors=[f"S{k}" for k in range(s)],
         trade_share=pull / pull.sum(axis=1, keepdims=True),
@@ -160,8 +160,9 @@ def small(draw: Generator, closure: str) -> Economy:
         trade_elasticity=draw.uniform(*ELASTICITY, s),
         tariff=abroad * draw.uniform(0, 0.5, (n, n, s)) if duties else None,
         export_tax=abroad * draw.uniform(0, 0.2, (n, n, s)) if duties else None,
-        closure=closure,
+        closure="fixed" if closure == "balanced" else closure,
     )
+    return balance(economy) if closure == "balanced" else economy
 
 
 def random_shock(draw: Generator, economy: Economy) -> Shock:

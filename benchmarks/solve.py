@@ -216,7 +216,7 @@ def main(arguments: list[str] | None = None) -> int:
     economy, shock = situation()
     count = len(resolve_countries(SENDERS, economy.countries))
     print(
-        f"{len(economy.countries)} countries × {len(economy.sectors)} sectors; trade costs × {COST} both ways, "
+        f"{len(economy.countries)} countries × {len(economy.sectors)} sectors; costs × {COST} both ways "
         f"between {TARGET} and {count} countries; residual {TOLERANCE:.0e}"
     )
     warm, found = engine(economy, shock, max(20, options.repeats))

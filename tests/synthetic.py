@@ -7,7 +7,7 @@ import xarray as xr
 
 from detente import labels
 
-COUNTRIES = list(labels.countries())
+COUNTRIES = [code for code in labels.countries() if labels.iso_numeric(code)]
 SECTORS = ["B06", "C19", "C28", "G"]
 LIMITS = ["2022 is already a sanctioned year.", "Final demand by destination is imputed."]
 
@@ -20,6 +20,8 @@ class SyntheticOutcome:
         self.scenario, self.against = "us-relief", "status-quo-2025"
         self.title = "The United States lifts, all others keep"
         self.sentences = ["The United States lifts its cuts on trade with Russia.", "All others keep theirs."]
+        self.sentences_against = ["The coalition cuts its trade with Russia."]
+        self.focus, self.money = "RUS", "USD billion"
         self.converged, self.residual = True, 3.2e-12
         self.provenance = {
             "data": {

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from detente.economy import Economy
-from detente.equilibrium import Equilibrium, solve
+from detente.equilibrium import Equilibrium, balance, solve
 from detente.shock import Shock
 from tests import brute_force as brute
 
@@ -108,13 +108,13 @@ def test_engine_equals_brute_force(kind: str, rule: str, seed: int, countries: i
 def test_balanced_closure_equals_brute_force_without_transfers(kind: str, duties: bool):
     """`balanced` is the world whose transfers were taken away first, then shocked.
 
-    The engine is given shares of the world with transfers, brute force solves both worlds without.
+    The engine is given shares of the world with transfers; brute force solves both worlds without.
     """
     given = brute.random_primitives(5, 4, 3)
     if not duties:
         given = replace(given, tariff=0 * given.tariff, export_tax=0 * given.export_tax)
     with_transfers = brute.solve(given)
-    economy = _economy(given, with_transfers, "balanced", with_transfers.transfer)
+    economy = balance(_economy(given, with_transfers, "fixed", with_transfers.transfer))
     given = replace(given, transfer=np.zeros(4))
     before = brute.solve(given)
     case = _change(given, kind, 5)

@@ -106,7 +106,9 @@ def _consumption_share(final: NDArray, world: World) -> NDArray:
     total = final.sum(axis=1, keepdims=True)
     if (total <= 0).any():
         name = world.countries[int(np.argmin(total))]
-        raise InputError(f"`final_trade` to {name} is zero in every sector: a country must consume something.")
+        raise InputError(
+            f"`final_trade` to {name} is zero in every sector: a country must consume something."
+        )
     return final / total
 
 
@@ -121,7 +123,9 @@ def elasticity_sets() -> dict[str, dict]:
 def read_elasticities(given: Elasticities, sectors: Sequence[str]) -> tuple[str, str, NDArray]:
     """(name, citation, θ by sector) for whatever `calibrate` accepts. Raises `InputError` naming the sector at fault."""
     if isinstance(given, bool):
-        raise InputError("`elasticities` is True or False; expected a set's name, a number, a mapping or a CSV file.")
+        raise InputError(
+            "`elasticities` is True or False; expected a set's name, a number, a mapping or a CSV file."
+        )
     if isinstance(given, int | float):
         return f"uniform {given:g}", "given by the user", np.full(len(sectors), float(given))
     if isinstance(given, Mapping):
@@ -139,11 +143,17 @@ def read_elasticities(given: Elasticities, sectors: Sequence[str]) -> tuple[str,
     if path.suffix == ".csv" or path.exists():
         if not path.is_file():
             raise InputError(f"There is no elasticity file `{text}`. Named sets: {', '.join(sets)}.")
-        return path.name, f"user's file {path.name}", _by_sector(_column(path, "trade_elasticity"), sectors, f"`{text}`")
+        return (
+            path.name,
+            f"user's file {path.name}",
+            _by_sector(_column(path, "trade_elasticity"), sectors, f"`{text}`"),
+        )
     try:
         value = float(text)
     except ValueError:
-        raise unknown_name("elasticity set", text, sets, "A number or a CSV file is understood too.") from None
+        raise unknown_name(
+            "elasticity set", text, sets, "A number or a CSV file is understood too."
+        ) from None
     return f"uniform {value:g}", "given by the user", np.full(len(sectors), value)
 
 
@@ -154,7 +164,9 @@ def _column(path: Path, column: str) -> dict[str, float]:
     except (OSError, UnicodeDecodeError) as problem:
         raise InputError(f"The elasticity file `{path}` cannot be read: {problem}.") from None
     if not rows or not {"sector", column} <= rows[0].keys():
-        raise InputError(f"The elasticity file `{path}` needs the columns `sector` and `{column}` and a row a sector.")
+        raise InputError(
+            f"The elasticity file `{path}` needs the columns `sector` and `{column}` and a row a sector."
+        )
     found: dict[str, float] = {}
     for line, row in enumerate(rows, start=2):
         if row["sector"] in found:
@@ -177,5 +189,7 @@ def _by_sector(values: Mapping[str, float], sectors: Sequence[str], where: str) 
         )
     for code in values:
         if code not in sectors:
-            raise unknown_name("sector", code, sectors, f"It stands in {where}; remove it or correct the code.")
+            raise unknown_name(
+                "sector", code, sectors, f"It stands in {where}; remove it or correct the code."
+            )
     return np.array([float(values[code]) for code in sectors])

@@ -19,7 +19,7 @@ from . import drawing, labels
 from .digits import format_usd, nice_ceiling
 from .drawing import FONT, INK, QUIET, SCHEMA
 from .errors import InputError
-from .tables import Row, income_rows, largest, partner_rows, party_row
+from .tables import Row, data_line, income_rows, largest, partner_rows, party_row
 
 if TYPE_CHECKING:
     import altair as alt
@@ -146,7 +146,7 @@ def trade_by_partner_spec(outcome: "Outcome", country: str = "RUS", top: int = 1
     rows = partner_rows(outcome, country)
     flows = {"exports": "Exports", "imports": "Imports"}
     headline = f"{labels.country_name(country)}: change in trade by partner"
-    return _framed(_panels(rows, flows, top), headline, "USD billion a year", outcome)
+    return _framed(_panels(rows, flows, top, outcome.money), headline, f"{outcome.money} a year", outcome)
 
 
 def trade_by_product_spec(
@@ -161,7 +161,7 @@ def trade_by_product_spec(
         )
     rows = partner_rows(outcome, country, list(held))
     headline = f"{labels.country_name(country)}: change in exports by product and buyer"
-    return _framed(_panels(rows, held, top), headline, "USD billion a year", outcome)
+    return _framed(_panels(rows, held, top, outcome.money), headline, f"{outcome.money} a year", outcome)
 
 
 def map_limit(values: Sequence[float]) -> tuple[float, bool]:
@@ -176,11 +176,10 @@ def map_limit(values: Sequence[float]) -> tuple[float, bool]:
 
 def caption(outcome: "Outcome") -> str:
     """What was compared, on which data, under which closure and elasticities, in one line."""
-    source, elasticities = outcome.provenance["data"], outcome.provenance["elasticities"]["name"]
-    against = outcome.against or "the baseline"
+    about = outcome.provenance
     return (
-        f"{outcome.scenario} against {against}. Data: {source['title']}, {source['year']}; "
-        f"deficits: {outcome.provenance['closure']}; trade elasticities: {elasticities}."
+        f"{outcome.scenario} against {outcome.against}. Data: {data_line(outcome)}; "
+        f"deficits: {about['closure']}; trade elasticities: {about['elasticities']['name']}."
     )
 
 
@@ -235,7 +234,7 @@ def _altair(spec: Spec) -> "alt.VConcatChart":
     return alt.VConcatChart.from_dict(spec)
 
 
-def _panels(rows: Sequence[Row], flows: Mapping[str, str], top: int) -> Spec:
+def _panels(rows: Sequence[Row], flows: Mapping[str, str], top: int, unit: str) -> Spec:
     """Panels of bars side by side, one a flow, the same partners in each."""
     shown, width, charts = largest(rows, top, list(flows)), PLOT // 2, []
     for flow, head in flows.items():
@@ -245,7 +244,7 @@ def _panels(rows: Sequence[Row], flows: Mapping[str, str], top: int) -> Spec:
         title = {"text": head, "subtitle": total}
         names = flow == next(iter(flows))
         charts.append(
-            _bars(bars, _domain(bars, width), width, title=title, axis="Change, USD billion", names=names)
+            _bars(bars, _domain(bars, width), width, title=title, axis=f"Change, {unit}", names=names)
         )
     return {"hconcat": charts, "spacing": 24}
 
@@ -308,7 +307,7 @@ def _map(known: Sequence[Row], points: Sequence[Row], limit: float, beyond: bool
     below = {"orient": "bottom", "offset": 4}
     legend = below | {
         "title": "Change in real income, %", "direction": "horizontal", "gradientLength": 300,
-        "values": [-limit, -limit / 2, 0, limit / 2, limit], "titleLimit": 300, "titleFontSize": 15,
+        "values": [-limit, 0, limit], "titleLimit": 300, "titleFontSize": 15,
         "labelFontSize": 15, "gradientThickness": 13,
         "labelExpr": f"{ends} + (datum.value > 0 ? '+' : '') + format(datum.value, '~g')",
     }  # fmt: skip

@@ -1,13 +1,15 @@
 """The command line: thin skins over the functions of the package, one table of exit codes.
 
-Nothing heavy is imported until a command needs it, so that `detente --help` answers at once. Exit codes: 0 done; 2 input that
-cannot be used; 3 no equilibrium.
+Nothing heavy is imported until a command needs it, so that `detente --help` answers at once.
+Exit codes: 0 done; 2 input that cannot be used; 3 no equilibrium.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +20,7 @@ from detente.errors import ConvergenceError, DetenteError, InputError
 
 if TYPE_CHECKING:
     from detente.outcome import Outcome
+    from detente.replication import Nafta
     from detente.world import World
 
 app = typer.Typer(
@@ -57,7 +60,9 @@ def _world(path: str | None) -> "World":
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
     if version:
         typer.echo(f"détente {__version__}")
         raise typer.Exit
@@ -88,46 +93,60 @@ def run(
     """Compute who trades more, who gains and who loses under a scenario."""
     if not 0 < tolerance < 1:
         raise InputError(f"`--tolerance` is {tolerance:g}; expected between 0 and 1, for instance 1e-10.")
-    if out is not None and out.exists() and not out.is_dir():
-        raise InputError(f"`--out {out}` is a file; expected a folder (it is made if missing).")
-    with _busy("Reading scenario and world"):
-        from detente.scenario import Scenario
-
-        wanted = Scenario.load(scenario)
-        compared = Scenario.load(against if against is not None else wanted.against)
-        from detente.calibration import calibrate
-        from detente.outcome import simulate
-
-        economy = calibrate(_world(world), elasticities, deficits)
-    with _busy("Solving"):
-        outcome = simulate(economy, wanted, compared, tolerance=tolerance)
-    files: dict[str, Path] = {}
     if out is not None:
-        with _busy("Writing the report"):
-            from detente.report import write_report
-
-            files = {name: Path(path) for name, path in write_report(outcome, out).items()}
+        _refuse_unwritable(out)
+    outcome = _compute(scenario, against, world, elasticities, deficits, tolerance)
+    if out is not None:
+        _write(outcome, out)
     if as_json:
-        _print_json(outcome, cite)
+        citations = {"citations": outcome.citations()} if cite else {}
+        typer.echo(json.dumps(outcome.to_json() | citations, indent=1, allow_nan=False))
         return
-    _print_outcome(outcome)
+    typer.echo(outcome.summary())
     if cite:
         typer.echo("\nThis run used:")
         for line in outcome.citations():
             typer.echo(f"  {line}")
     if out is not None:
-        typer.echo(f"\nReport: {files.get('report', out / 'report.html')}")
+        typer.echo(f"\nReport: {out / 'report.html'}")
 
 
-def _print_json(outcome: "Outcome", cite: bool) -> None:
-    content = outcome.to_json()
-    if cite:
-        content["citations"] = outcome.citations()
-    typer.echo(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False))
+def _compute(
+    scenario: str, against: str | None, world: str | None, elasticities: str, deficits: str, tolerance: float
+) -> "Outcome":
+    with _busy("Reading scenario and world"):
+        from detente.scenario import Scenario
+
+        wanted = Scenario.load(scenario)
+        compared = Scenario.load(wanted.against if against is None else against)
+        from detente.calibration import calibrate
+        from detente.outcome import simulate
+
+        economy = calibrate(_world(world), elasticities, deficits)
+    with _busy("Solving"):
+        return simulate(economy, wanted, compared, tolerance=tolerance)
 
 
-def _print_outcome(outcome: "Outcome") -> None:
-    typer.echo(outcome.summary())
+def _refuse_unwritable(out: Path) -> None:
+    """Raises `InputError`, before anything is computed, where the report could not be written."""
+    present = next(place for place in (out, *out.absolute().parents) if os.path.exists(place))
+    if not present.is_dir():
+        raise InputError(f"`--out {out}`: `{present}` is a file; expected a folder (it is made if missing).")
+    if not os.access(present, os.W_OK | os.X_OK):
+        raise InputError(f"`--out {out}`: nothing may be written in `{present}`. Name another folder.")
+
+
+def _write(outcome: "Outcome", out: Path) -> None:
+    with _busy("Writing the report"):
+        from detente.report import write_report
+
+        try:
+            write_report(outcome, out)
+        except OSError as problem:
+            raise InputError(
+                f"`--out {out}`: writing the report failed: {problem.strerror or problem}. "
+                "Name another folder."
+            ) from None
 
 
 @app.command()
@@ -145,6 +164,7 @@ def scenarios() -> None:
 @app.command()
 def show(scenario: Annotated[str, typer.Argument(help="A shipped scenario's name, or a YAML file.")]) -> None:
     """Print a scenario in sentences, one a measure, with sources."""
+    from detente.measure import Measure
     from detente.scenario import Scenario
 
     found = Scenario.load(scenario)
@@ -152,8 +172,8 @@ def show(scenario: Annotated[str, typer.Argument(help="A shipped scenario's name
     if found.description:
         typer.echo(f"\n{found.description.strip()}")
     typer.echo(f"\nCompared with: {found.against}")
-    sources = {" ".join(s.source.split()): None for s in found.steps() if getattr(s, "source", "")}
-    for source in sources:
+    sources = [" ".join(step.source.split()) for step in found.steps() if isinstance(step, Measure)]
+    for source in filter(None, dict.fromkeys(sources)):
         typer.echo(f"Source: {source}")
 
 
@@ -189,39 +209,47 @@ def describe_world(
 def replicate_nafta(
     data: Annotated[Path, typer.Option(help="Folder with nafta_cp2015_raw.npz, the 1993 data of the paper.")],
 ) -> None:
-    """Caliendo & Parro (2015, table 2): NAFTA's tariff reductions, published figures and ours side by side."""
+    """Caliendo & Parro (2015, table 2): NAFTA's tariff cuts, published figures and ours side by side."""
     with _busy("Solving the world of 1993 without and with NAFTA"):
-        from detente.replication import MEMBERS
         from detente.replication import replicate_nafta as compute
 
         result = compute(data)
-    columns = ["terms_of_trade", "volume_of_trade", "welfare", "real_wage"]
-    typer.echo("NAFTA's tariffs of 2005 on the world of 1993, percent. First-order formula of the paper:\n")
-    typer.echo(f"{'':10}" + "".join(f"{name.replace('_', ' '):>27}" for name in columns))
-    typer.echo(f"{'':10}" + f"{'published':>16}{'ours':>11}" * len(columns))
-    for code in MEMBERS:
-        cells = (
-            f"{result.published.loc[code, name]:>16.2f}{result.table.loc[code, name]:>11.4f}" for name in columns
-        )
-        typer.echo(f"{code:10}" + "".join(cells))
-    verdict = "agree" if result.agrees() else "DO NOT agree"
-    typer.echo(f"\nAll twelve figures {verdict} with the published two decimals.")
-    typer.echo(
-        "\n`welfare` is the paper's first-order formula, evaluated once. `real income` is exact: it counts the tariff "
-        "revenue\nlost at the volumes that result, which is why Mexico's gain all but vanishes.\n"
-    )
-    table = result.table
-    names = ["real_income", "welfare", "terms_of_trade", "volume_of_trade", "real_wage", "bloc_imports"]
-    typer.echo(f"{'':6}" + "".join(f"{name.replace('_', ' '):>17}" for name in names))
-    for code, row in table[names].iterrows():
-        cells = (f"{value:>17.4f}" if value == value else f"{'':>17}" for value in row)
-        typer.echo(f"{code!s:6}" + "".join(cells))
+    _print_published(result)
+    _print_all(result)
     if not result.agrees():
         raise ConvergenceError("The replication missed a published figure; see the table above.")
 
 
+def _print_published(result: "Nafta") -> None:
+    columns = ["terms_of_trade", "volume_of_trade", "welfare", "real_wage"]
+    typer.echo("NAFTA's tariffs of 2005 on the world of 1993, percent. First-order formula of the paper:\n")
+    typer.echo(f"{'':10}" + "".join(f"{name.replace('_', ' '):>27}" for name in columns))
+    typer.echo(f"{'':10}" + f"{'published':>16}{'ours':>11}" * len(columns))
+    for code in result.published.index:
+        pairs = ((result.published.loc[code, name], result.table.loc[code, name]) for name in columns)
+        typer.echo(f"{code!s:10}" + "".join(f"{theirs:>16.2f}{ours:>11.4f}" for theirs, ours in pairs))
+    verdict = "agree" if result.agrees() else "DO NOT agree"
+    typer.echo(f"\nAll twelve figures {verdict} with the published two decimals.")
+
+
+def _print_all(result: "Nafta") -> None:
+    typer.echo(
+        "\n`welfare` is the paper's first-order formula, evaluated once. `real income` is exact: it counts "
+        "the tariff revenue\nlost at the volumes that result, which is why Mexico's gain all but vanishes.\n"
+    )
+    names = ["real_income", "welfare", "terms_of_trade", "volume_of_trade", "real_wage", "bloc_imports"]
+    typer.echo(f"{'':6}" + "".join(f"{name.replace('_', ' '):>17}" for name in names))
+    for code, row in result.table[names].iterrows():
+        typer.echo(
+            f"{code!s:6}" + "".join(f"{value:>17.4f}" if value == value else f"{'':>17}" for value in row)
+        )
+
+
 def main() -> None:
     """Entry point: a refusal becomes one paragraph on standard error and an exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without − or ≈ shows ? instead of failing
     try:
         app()
     except DetenteError as problem:

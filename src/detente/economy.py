@@ -103,7 +103,7 @@ class Economy(eqx.Module):
             raise unknown_name("deficit closure", closure, CLOSURES)
         _refuse_repeats("country", countries)
         _refuse_repeats("sector", sectors)
-        n, s = len(countries), len(sectors)
+        s = len(sectors)
         axes = {"importer": countries, "exporter": countries, "country": countries}
         axes |= {"sector": sectors, "input": sectors, "user": sectors}
 
@@ -137,7 +137,7 @@ class Economy(eqx.Module):
         if closure == "balanced" and abs(d).max() > 0:
             raise InputError(
                 "The closure 'balanced' is for an economy without deficits, and these sum to "
-                f"{abs(d).sum() / 2:.3g} of world factor income. Build it with closure='fixed' and call detente.balance(economy)."
+                f"{abs(d).sum() / 2:.3g} of world factor income. Build it with closure='fixed', then detente.balance(economy)."
             )
         accounts = _rest(pi, gamma, v, alpha, d, t, e, countries)
         return cls(

@@ -182,7 +182,9 @@ def factor_market_gap(sold: Array, log_wage: Array, situation: Situation) -> Arr
 def residual(unknowns: Unknowns, situation: Situation) -> Unknowns:
     """All equilibrium conditions at once, each relative: log points for wages and prices, a ratio for spending."""
     result = flows(unknowns.spending, market(unknowns.log_wage, unknowns.log_price, situation), situation)
-    relative = (result.spending - unknowns.spending) / jnp.where(unknowns.spending == 0, 1.0, unknowns.spending)
+    relative = (result.spending - unknowns.spending) / jnp.where(
+        unknowns.spending == 0, 1.0, unknowns.spending
+    )
     return Unknowns(
         factor_market_gap(result.output, unknowns.log_wage, situation),
         price_gap(unknowns.log_price, unknowns.log_wage, situation),

@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import weakref
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -17,12 +18,14 @@ from detente.economy import Economy
 from detente.equations import Situation, Unknowns
 from detente.errors import ConvergenceError, InfeasibleError, InputError
 from detente.shock import Labels, Shock
-from detente.solver import Gap, Preconditioner, State, linear_response
+from detente.solver import Gap, Preconditioner, linear_response, newton
 from detente.solver import solve as drive
 
 TOLERANCE = 1e-10  # relative residual; rounding in 80 × 50 sums is near 1e-14
-REFRESHES = 8  # Jacobians computed anew at the point reached before the path is cut into pieces
 PATH_STEPS = (0.5, 0.8, 0.95, 1.0)  # the share of the shock imposed at each stop when one leap fails
+
+
+Point = tuple[Array, Array, Array]  # log ŵ, log P̂, X'
 
 
 class Result(enum.IntEnum):
@@ -190,54 +193,70 @@ def _refuse_stranded(economy: Economy, trade_weight: NDArray) -> None:
 
 
 def components(economy: Economy, at: Situation) -> NDArray:
-    """Groups of countries linked by trade in both directions, as a label per country [country].
+    """Groups of countries that trade with each other at all, as a label per country [country].
 
-    Raises `InfeasibleError` where trade balance cannot hold: a group that only buys or only sells while its deficit says
-    otherwise, or a closed group whose deficits do not sum to zero.
+    Relative wages between two groups mean nothing, so each keeps its own numéraire. Raises `InfeasibleError` where trade
+    balance cannot hold: a group that only buys or only sells while its deficit says otherwise, or a closed group whose
+    deficits do not sum to zero.
     """
     linked = np.einsum("jni,nj->ni", np.asarray(at.trade_weight), np.asarray(economy.spending)) > 0
-    count, label = connected_components(linked, directed=True, connection="strong")
-    if count == 1:
-        return label
-    d = np.asarray(at.deficit)
-    for group in range(count):
-        inside = label == group
-        imports, exports = linked[inside][:, ~inside].any(), linked[~inside][:, inside].any()
-        names = ", ".join(np.asarray(economy.countries)[inside][:5])
-        balance = float(d[inside].sum())
-        stuck = (
-            (not imports and not exports and abs(balance) > 1e-12)
-            or (imports and not exports and balance <= 0)
-            or (exports and not imports and balance >= 0)
+    count, mutual = connected_components(linked, directed=True, connection="strong")
+    for group in range(count if count > 1 else 0):
+        _refuse_cut_off(economy, linked, mutual == group)
+    return connected_components(linked, directed=False)[1]
+
+
+def _refuse_cut_off(economy: Economy, linked: NDArray, inside: NDArray) -> None:
+    imports, exports = linked[inside][:, ~inside].any(), linked[~inside][:, inside].any()
+    balance = float(np.asarray(economy.deficit)[inside].sum())
+    if not imports and not exports:
+        stuck, what = abs(balance) > 1e-12, "neither imports nor exports"
+    elif imports and not exports:
+        stuck, what = balance <= 0, "cannot export"
+    else:
+        stuck, what = exports and not imports and balance >= 0, "cannot import"
+    if stuck:
+        names = np.asarray(economy.countries)[inside]
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        verb = "it" if len(names) == 1 else "this group"
+        raise InfeasibleError(
+            f"The shock cuts {shown} off: {verb} {what} any more, yet its external balance under the closure "
+            f"'{economy.closure}' is {-balance * economy.unit_value:,.4g} {economy.unit}. No prices make these agree. "
+            "Use deficits='balanced', or leave some trade open in both directions."
         )
-        if stuck:
-            link = "neither imports nor exports" if not (imports or exports) else "cannot "
-            link += "" if not (imports or exports) else ("export" if imports else "import")
-            raise InfeasibleError(
-                f"The shock cuts {names} off: it {link} any more, yet its external balance under the closure "
-                f"'{economy.closure}' is {-balance * economy.unit_value:,.0f} {economy.unit}. No prices make these "
-                "agree. Use deficits='balanced', or leave some trade open in both directions."
-            )
-    return label
 
 
-def _preconditioner(system: CaliendoParro, log_wage: Array, log_price: Array, spending: Array) -> Preconditioner:
-    first, second, pin = _blocks(system, log_wage, log_price)
-    return linear_response(system, (log_wage, log_price, spending), first, second, pin)
+def _preconditioner(
+    system: CaliendoParro, log_wage: Array, log_price: Array, spending: Array
+) -> Preconditioner:
+    """Domestic input–output loops solved exactly: inverses of I − π'_nn γ_n (prices) and I − γ_n π'_nn (spending)."""
+    at = system.situation
+    domestic, earned = (np.asarray(part) for part in _domestic_share(at, log_wage, log_price))
+    inputs = np.asarray(at.input_share)
+    eye = np.eye(inputs.shape[1])
+    prices = np.linalg.inv(eye - domestic[:, :, None] * inputs.transpose(0, 2, 1))
+    sales = np.linalg.inv(eye - inputs * domestic[:, None, :])
+    linked = np.asarray(system.component)
+    pin = linked * earned / (linked @ earned)[:, None]
+    point = (log_wage, log_price, spending)
+    return linear_response(system, point, jnp.asarray(prices), jnp.asarray(sales), pin)
 
 
 @jax.jit
-def _blocks(system: CaliendoParro, log_wage: Array, log_price: Array) -> tuple[Array, Array, Array]:
-    """Domestic input–output loops, solved exactly: inverses of I − π'_nn γ_n (prices) and I − γ_n π'_nn (spending)."""
-    at = system.situation
+def _domestic_share(at: Situation, log_wage: Array, log_price: Array) -> tuple[Array, Array]:
+    """π'_nn [country, sector] and factor income [country]."""
     where = equations.market(log_wage, log_price, at)
     domestic = jnp.einsum("jnn,jn,jn->nj", at.trade_weight, where.competitive, where.inverse_access)
-    eye = jnp.eye(domestic.shape[1])
-    prices = jnp.linalg.inv(eye - domestic[:, :, None] * at.input_share.transpose(0, 2, 1))
-    spending = jnp.linalg.inv(eye - at.input_share * domestic[:, None, :])
-    earned = where.factor_income
-    pin = system.component * earned / (system.component @ earned)[:, None]
-    return prices, spending, pin
+    return domestic, where.factor_income
+
+
+class _Found(NamedTuple):
+    """Where a search ended: the point, its residual over all conditions, outer steps and sweeps so far."""
+
+    point: Point
+    residual: float
+    steps: int
+    sweeps: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,13 +270,14 @@ _BASELINE: dict[int, _Kept] = {}
 
 def baseline_preconditioner(economy: Economy) -> Preconditioner:
     """The linear response at the economy's baseline, computed on first use and kept as long as the economy lives."""
-    kept = _BASELINE.get(id(economy))
+    key = id(economy)
+    kept = _BASELINE.get(key)
     if kept is not None and kept.owner() is economy:
         return kept.preconditioner
     n = len(economy.countries)
     system = _system(situation(economy, Shock()), np.zeros(n, int))
     made = _preconditioner(system, *_start(economy))
-    _BASELINE[id(economy)] = _Kept(weakref.ref(economy, lambda _, k=id(economy): _BASELINE.pop(k, None)), made)
+    _BASELINE[key] = _Kept(weakref.ref(economy, lambda _: _BASELINE.pop(key, None)), made)
     return made
 
 
@@ -266,7 +286,7 @@ def _system(at: Situation, label: NDArray) -> CaliendoParro:
     return CaliendoParro(at, same, same @ at.value_added)
 
 
-def _start(economy: Economy) -> tuple[Array, Array, Array]:
+def _start(economy: Economy) -> Point:
     shape = economy.spending.shape
     return jnp.zeros(shape[0]), jnp.zeros(shape), economy.spending
 
@@ -296,9 +316,7 @@ def solve(
     label = components(economy, at)
     system = _system(at, label)
     start = _start(economy)
-    state, residual = _search(economy, system, start, tolerance, max_steps)
-    unknowns = Unknowns(state.outer, state.first, state.second)
-    found = _equilibrium(unknowns, at, economy, residual, tolerance, state)
+    found = _equilibrium(_search(economy, system, start, tolerance, max_steps), at, economy, tolerance)
     if not found.converged and np.asarray(found.income).min() <= 1e-9 * np.asarray(economy.income).min():
         poor = economy.countries[int(np.argmin(np.asarray(found.income) / np.asarray(economy.income)))]
         raise InfeasibleError(
@@ -342,61 +360,45 @@ def balance(economy: Economy, *, tolerance: float = TOLERANCE) -> Economy:
 def _search(
     economy: Economy,
     system: CaliendoParro,
-    start: tuple[Array, Array, Array],
+    start: Point,
     tolerance: float,
     max_steps: int,
-) -> tuple[State, float]:
-    """Chord steps with the baseline's Jacobian; then with fresh ones; then along a path of partial shocks."""
-    state, residual = _attempt(system, start, baseline_preconditioner(economy), tolerance, max_steps)
-    if residual <= tolerance:
-        return state, residual
-    state, residual = _refreshed(system, start, state, residual, tolerance, max_steps)
-    if residual <= tolerance:
-        return state, residual
-    point, whole = start, system.situation
-    base = situation(economy, Shock())
+) -> "_Found":
+    """Chord steps with the baseline's Jacobian; then Newton steps; then Newton steps along a path of partial shocks."""
+    state = drive(system, start, baseline_preconditioner(economy), tolerance, max_steps=max_steps)
+    steps, sweeps = int(state.steps), int(state.sweeps)
+    found = _measured(system, (state.outer, state.first, state.second), steps, sweeps)
+    if found.residual <= tolerance:
+        return found
+    reached = found.point if found.residual < 1.0 else start
+    best = _newton(system, reached, tolerance, found)
+    if best.residual <= tolerance:
+        return best
+    point, base = start, situation(economy, Shock())
     for share in PATH_STEPS:
-        part = system if share == 1.0 else eqx.tree_at(lambda s: s.situation, system, _between(base, whole, share))
-        goal = tolerance if share == 1.0 else max(tolerance, 1e-6)
-        state, residual = _refreshed(part, point, None, np.inf, goal, max_steps)
-        if np.isfinite(residual):
-            point = (state.outer, state.first, state.second)
-    return state, residual
+        part = (
+            system
+            if share == 1.0
+            else eqx.tree_at(lambda s: s.situation, system, _between(base, system.situation, share))
+        )
+        best = _newton(part, point, tolerance if share == 1.0 else max(tolerance, 1e-6), best)
+        if np.isfinite(best.residual):
+            point = best.point
+    return best
 
 
-def _attempt(
-    system: CaliendoParro,
-    start: tuple[Array, Array, Array],
-    preconditioner: Preconditioner,
-    tolerance: float,
-    max_steps: int,
-) -> tuple[State, float]:
-    state = drive(system, start, preconditioner, tolerance, max_steps=max_steps)
-    unknowns = Unknowns(state.outer, state.first, state.second)
-    return state, float(_residual(unknowns, system.situation))
+def _newton(system: CaliendoParro, start: Point, tolerance: float, so_far: "_Found") -> "_Found":
+    try:
+        point, steps, sweeps = newton(system, start, lambda at: _preconditioner(system, *at), tolerance)
+    except (
+        np.linalg.LinAlgError
+    ):  # no direction to go from here: the caller sees a residual that is not small
+        point, steps, sweeps = start, 0, 0
+    return _measured(system, point, so_far.steps + steps, so_far.sweeps + sweeps)
 
 
-def _refreshed(
-    system: CaliendoParro,
-    start: tuple[Array, Array, Array],
-    state: State | None,
-    residual: float,
-    tolerance: float,
-    max_steps: int,
-) -> tuple[State, float]:
-    """Newton in the large: chord solves, each with the Jacobian at the point where the last one stopped."""
-    best = start if state is None or not residual < 1e3 else (state.outer, state.first, state.second)
-    best_residual = residual
-    for _ in range(REFRESHES):
-        made = _preconditioner(system, *best)
-        if not bool(jnp.all(jnp.isfinite(made.outer_step))):
-            break
-        state, residual = _attempt(system, best, made, tolerance, max_steps)
-        if residual <= tolerance or not residual < 0.9 * best_residual:
-            break
-        best, best_residual = (state.outer, state.first, state.second), residual
-    assert state is not None
-    return state, residual
+def _measured(system: CaliendoParro, point: Point, steps: int, sweeps: int) -> "_Found":
+    return _Found(point, float(_residual(Unknowns(*point), system.situation)), steps, sweeps)
 
 
 def _between(base: Situation, whole: Situation, share: float) -> Situation:
@@ -412,7 +414,9 @@ def _between(base: Situation, whole: Situation, share: float) -> Situation:
         whole,
         (
             mix(base.trade_weight, whole.trade_weight),
-            mix(base.sales_weight if base.sales_weight is not None else base.trade_weight, whole.sales_weight),
+            mix(
+                base.sales_weight if base.sales_weight is not None else base.trade_weight, whole.sales_weight
+            ),
             mix(base.tariff_weight, whole.tariff_weight),
             mix(base.export_tax_weight, whole.export_tax_weight),
         ),
@@ -440,18 +444,16 @@ def _derived(unknowns: Unknowns, at: Situation, baseline_income: Array) -> dict[
     }
 
 
-def _equilibrium(
-    unknowns: Unknowns, at: Situation, economy: Economy, residual: float, tolerance: float, state: State
-) -> Equilibrium:
-    if not np.isfinite(residual):
+def _equilibrium(end: _Found, at: Situation, economy: Economy, tolerance: float) -> Equilibrium:
+    if not np.isfinite(end.residual):
         result = Result.NOT_FINITE
     else:
-        result = Result.SOLVED if residual <= tolerance else Result.NOT_CONVERGED
+        result = Result.SOLVED if end.residual <= tolerance else Result.NOT_CONVERGED
     return Equilibrium(
-        **_derived(unknowns, at, economy.income),
+        **_derived(Unknowns(*end.point), at, economy.income),
         situation=at,
         result=result,
-        residual=residual,
-        steps=int(state.steps),
-        sweeps=int(state.sweeps),
+        residual=end.residual,
+        steps=end.steps,
+        sweeps=end.sweeps,
     )

@@ -1,11 +1,14 @@
 """Measures: what one side does to its trade with another, and the lifting of what was done.
 
-A measure says who acts (`by`), on whom (`on`), on which flows (`direction` seen from the sender, `sectors`) and how
-(`instrument`, `size`). It becomes numbers only for a given list of countries and sectors (`cells`).
+A measure says who acts (`by`), on whom (`on`), on which flows (`direction` seen from the sender, `sectors`)
+and how (`instrument`, `size`). It becomes numbers only for a given list of countries and sectors (`cells`);
+printed, it is one sentence.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +16,16 @@ from numpy.typing import NDArray
 from detente import labels
 from detente.errors import InputError, unknown_name
 
-DIRECTIONS = ("both", "imports", "exports")
-INSTRUMENTS = ("cut", "ban", "tariff", "export-tax", "cost")
 MEANING = {
     "cut": "the share of the flow, at unchanged prices, that the measure removes: 0.9 leaves a tenth",
     "ban": "no trade at all, exactly",
-    "tariff": "ad-valorem points added to the importer's duty: 0.35 is 35 points",
-    "export-tax": "ad-valorem points added to the exporter's tax: 0.1 is 10 points",
+    "tariff": "points added to the sender's import duty, ad valorem: 0.35 is 35 points",
+    "export-tax": "points added to the sender's export tax, ad valorem: 0.1 is 10 points",
     "cost": "the rise in trade cost: 0.5 makes delivery 50 % dearer",
 }
+INSTRUMENTS = tuple(MEANING)
+DIRECTIONS = ("imports", "exports", "both")
+ONE_WAY = {"tariff": "imports", "export-tax": "exports"}  # what a country can levy at its own border
 
 Names = str | Sequence[str]
 
@@ -30,18 +34,21 @@ Names = str | Sequence[str]
 class Measure:
     """One measure of a scenario.
 
-    by, on: countries or named groups (sender and target). direction: the sender's "imports" from the target, its
-    "exports" to it, or "both". sectors: codes or named groups. instrument and size: see `MEANING`. in_data: for a cut, the
-    part that the data year already shows; imposing multiplies the trade weight by (1 − size)/(1 − in_data), lifting by
-    1/(1 − in_data). range, basis, source: how well the size is known and from where.
-    Raises `InputError` for a size or direction that makes no sense.
+    by, on: countries or named groups, sender and target; `all` on one side means everyone not on the other.
+    instrument, size: see `MEANING`. sectors: codes or named groups.
+    direction: the sender's "imports" from the target, its "exports" to it, or "both"; left out it is "both",
+    but "imports" for a tariff and "exports" for an export tax.
+    in_data: for a cut, the part that the data year already shows; imposing multiplies the trade weight by
+    (1 − size)/(1 − in_data), lifting by 1/(1 − in_data).
+    range, basis, source: how well the size is known and from where. place: where it was read, for messages.
+    Raises `InputError` for a size, direction or name that makes no sense.
     """
 
     by: Names
     on: Names
     instrument: str
     size: float | None = None
-    direction: str = "both"
+    direction: str = ""
     sectors: Names = "all"
     in_data: float = 0.0
     range: tuple[float, float] | None = None
@@ -49,70 +56,84 @@ class Measure:
     source: str = ""
     note: str = ""
     id: str = ""
+    place: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self):
-        if self.instrument not in INSTRUMENTS:
-            raise unknown_name("instrument", self.instrument, INSTRUMENTS)
-        if self.direction not in DIRECTIONS:
-            raise unknown_name("direction", self.direction, DIRECTIONS)
-        if self.instrument == "ban":
-            if self.size is not None:
-                raise InputError("A `ban` has no size: it is total. For a partial one use `instrument: cut`.")
-        elif self.size is None or not np.isfinite(self.size):
-            raise InputError(f"A `{self.instrument}` needs a `size`: {MEANING[self.instrument]}.")
-        if self.instrument != "cut" and self.in_data:
-            raise InputError("`in_data` belongs to cuts only: it is the part of the cut that the data show.")
-        bounds = [("size", self.size), ("in_data", self.in_data)]
-        bounds += [("range", value) for value in self.range or ()]
-        for name, value in bounds:
-            if self.instrument == "cut" and value is not None and not 0 <= value < 1:
-                raise InputError(
-                    f"`{name}` of a cut is {value:g}; expected at least 0 and below 1. For a total stop use "
-                    "`instrument: ban`."
-                )
-        if self.instrument == "cost" and self.size is not None and self.size <= -1:
-            raise InputError(f"`size` of a cost is {self.size:g}; expected above −1: 0.5 makes delivery 50 % dearer.")
-        if self.instrument in ("tariff", "export-tax") and self.size is not None and self.size <= -1:
-            raise InputError(f"`size` of a {self.instrument} is {self.size:g}; expected above −1 (0.1 is 10 points).")
+        _refuse_unknown("instrument", self.instrument, INSTRUMENTS)
+        border = ONE_WAY.get(self.instrument)
+        if not self.direction:
+            object.__setattr__(self, "direction", border or "both")
+        _refuse_unknown("direction", self.direction, DIRECTIONS)
+        if border and self.direction != border:
+            raise InputError(
+                f"`direction` is `{self.direction}`, but {self.instrument} is what a country levies on its "
+                f"own {border}. Leave `direction` out; what the target levies is a second measure, `by` it."
+            )
+        for key in ("by", "on", "sectors"):
+            _refuse_unless_names(key, getattr(self, key))
+        _check_size(self)
+
+    def sides(self, countries: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Codes of senders and targets. Raises `InputError` for unknown names or a country on both sides."""
+        senders = labels.resolve_countries(self.by, countries)
+        targets = labels.resolve_countries(self.on, countries)
+        if _is_all(self.on):
+            targets = [code for code in targets if code not in senders]
+        elif _is_all(self.by):
+            senders = [code for code in senders if code not in targets]
+        both = [code for code in senders if code in targets]
+        if both:
+            raise InputError(
+                f"{labels.country_name(both[0])} is both sender and target. A measure is taken by one side "
+                f"on another: take `{both[0]}` out of `by` or out of `on`."
+            )
+        if not (senders and targets):
+            raise InputError(
+                "`by` and `on` both mean everyone, so nobody is left for the other side. Name one of them."
+            )
+        return senders, targets
 
     def cells(self, countries: Sequence[str], sectors: Sequence[str]) -> NDArray[np.bool_]:
         """Where the measure acts: a mask over [importer, exporter, sector]."""
-        return cells(self.by, self.on, self.direction, self.sectors, countries, sectors)
+        goods = labels.resolve_sectors(self.sectors, sectors)
+        return _mask(*self.sides(countries), self.direction, goods, countries, sectors)
 
     def __str__(self) -> str:
-        sender, verb = _subject(self.by)
-        target = name_list(self.on)
-        goods = "everything" if _is_all(self.sectors) else name_list(self.sectors, labels.sector_name)
-        flow = {
-            "imports": f"what {'it buys' if verb else 'they buy'} from {target}",
-            "exports": f"what {'it sells' if verb else 'they sell'} to {target}",
-            "both": f"{'its' if verb else 'their'} trade with {target} in both directions",
-        }[self.direction]
-        s = "s" if verb else ""
-        end = "es" if verb else ""
-        what = {
-            "cut": f"cut{s} {flow} by {_percent(self.size)}",
-            "ban": f"ban{s} {flow}",
-            "tariff": f"add{s} {_points(self.size)} of import duty to {flow}",
-            "export-tax": f"put{s} an export tax of {_points(self.size)} on {flow}",
-            "cost": f"mak{end or 'e'} {flow} {_percent(self.size)} dearer to deliver",
+        who, singular = _subject(self.by)
+        flow = _flow(self.direction, self.sectors, _join(self.on, _country))
+        s, its = ("s", "its") if singular else ("", "their")
+        size = self.size or 0.0
+        change = _number(abs(size))
+        points = f"{change} percentage point{'' if change == '1' else 's'}"
+        to_duty, off_duty = f"add{s} {points} to {its}", f"take{s} {points} off {its}"
+        clause = {
+            "cut": f"cut{s} {its} {flow} by {change} %",
+            "ban": f"ban{s} {'all ' if _is_all(self.sectors) else ''}{flow}",
+            "tariff": f"{off_duty if size < 0 else to_duty} duty on {flow}",
+            "export-tax": f"{off_duty if size < 0 else to_duty} tax on {flow}",
+            "cost": f"{'lower' if size < 0 else 'raise'}{s} the cost of {its} {flow} by {change} %",
         }[self.instrument]
+        return f"{who} {clause}{self._hints()}."
+
+    def _hints(self) -> str:
+        """What is known about the size, in brackets."""
+        unit = "points" if self.instrument in ONE_WAY else "%"
         hints = []
         if self.range:
-            hints.append(f"range {_percent(self.range[0])} to {_percent(self.range[1])}")
+            hints.append(f"range {_number(self.range[0])} to {_number(self.range[1])} {unit}")
         if self.in_data:
-            hints.append(f"{_percent(self.in_data)} is already in the data year")
+            hints.append(f"{_number(self.in_data)} % is already in the data year")
         if self.basis:
             hints.append(self.basis)
-        return f"{sender} {what}: {goods}{' (' + '; '.join(hints) + ')' if hints else ''}."
+        return f" ({'; '.join(hints)})" if hints else ""
 
 
 @dataclass(frozen=True)
 class Lifting:
-    """The end of earlier measures in the same scenario: those of `by` (on `on`, in one direction, sector, instrument, id).
+    """The end of earlier measures of the same scenario: those of `by`, as far as the other keys name them.
 
-    What is not named is not restricted: `Lifting(by="USA")` ends every measure that the United States takes part in, for
-    the United States alone. In the data year's part of a cut, lifting restores the trade that the cut had removed.
+    What is not named is not restricted: `Lifting(by="USA")` ends every measure that the United States takes
+    part in, for the United States alone. What the data year shows of a cut is given back too.
     """
 
     by: Names
@@ -121,114 +142,221 @@ class Lifting:
     sectors: Names = "all"
     instrument: str = ""
     id: str = ""
-    note: str = field(default="", compare=False)
+    note: str = ""
+    place: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self):
-        if self.instrument and self.instrument not in INSTRUMENTS:
-            raise unknown_name("instrument", self.instrument, INSTRUMENTS)
-        if self.direction not in DIRECTIONS:
-            raise unknown_name("direction", self.direction, DIRECTIONS)
+        if self.instrument:
+            _refuse_unknown("instrument", self.instrument, INSTRUMENTS)
+        _refuse_unknown("direction", self.direction, DIRECTIONS)
+        for key in ("by", "on", "sectors"):
+            _refuse_unless_names(key, getattr(self, key))
 
-    def meets(self, measure: Measure) -> bool:
-        """Whether instrument and id allow this lifting to touch `measure`."""
-        return (not self.instrument or self.instrument == measure.instrument) and (
-            not self.id or self.id == measure.id
-        )
+    def cells(self, measure: Measure, countries: Sequence[str], sectors: Sequence[str]) -> NDArray[np.bool_]:
+        """The cells of `measure` that this lifting ends, over [importer, exporter, sector].
 
-    def cells(
-        self, measure: Measure, countries: Sequence[str], sectors: Sequence[str]
-    ) -> NDArray[np.bool_]:
-        """The cells of `measure` that this lifting ends, over [importer, exporter, sector]."""
-        reach = np.zeros((len(countries), len(countries), len(sectors)), bool)
-        if not self.meets(measure):
-            return reach
-        senders = set(labels.resolve_countries(self.by, countries)) & set(
-            labels.resolve_countries(measure.by, countries)
+        Raises `InputError` for unknown names.
+        """
+        by, on = (labels.resolve_countries(names, countries) for names in (self.by, self.on))
+        goods = labels.resolve_sectors(self.sectors, sectors)
+        senders, targets = measure.sides(countries)
+        reach = _mask(
+            [code for code in senders if code in by],
+            [code for code in targets if code in on],
+            self.direction,
+            goods,
+            countries,
+            sectors,
         )
-        targets = set(labels.resolve_countries(self.on, countries)) & set(
-            labels.resolve_countries(measure.on, countries)
-        )
-        goods = set(labels.resolve_sectors(self.sectors, sectors)) & set(
-            labels.resolve_sectors(measure.sectors, sectors)
-        )
-        directions = {"imports", "exports"} if measure.direction == "both" else {measure.direction}
-        directions &= {"imports", "exports"} if self.direction == "both" else {self.direction}
-        if senders and targets and goods:
-            for direction in directions:
-                reach |= cells(list(senders), list(targets), direction, list(goods), countries, sectors)
-        return reach
+        named = self.instrument in ("", measure.instrument) and self.id in ("", measure.id)
+        return reach & measure.cells(countries, sectors) & named
 
     def __str__(self) -> str:
-        sender, singular = _subject(self.by)
-        what = f"every {self.instrument}" if self.instrument else "every measure"
-        if self.id:
-            what = f"the measure {self.id}"
-        whom = "" if _is_all(self.on) else f" on {name_list(self.on)}"
-        goods = "" if _is_all(self.sectors) else f" on {name_list(self.sectors, labels.sector_name)}"
-        side = "" if self.direction == "both" else f" on {'its' if singular else 'their'} {self.direction}"
-        owner = "its own" if singular else "their own"
-        return f"{sender} lift{'s' if singular else ''} {what} of {owner}{whom}{side}{goods}."
+        who, singular = _subject(self.by)
+        s, its = ("s", "its") if singular else ("", "their")
+        what = (
+            f"{its} part of the measure `{self.id}`" if self.id else f"all {its} {_PLURAL[self.instrument]}"
+        )
+        direction = ONE_WAY.get(self.instrument, self.direction)
+        target = "" if _is_all(self.on) else _join(self.on, _country)
+        if self.instrument or direction != "both" or not _is_all(self.sectors):
+            scope = f" on {_flow(direction, self.sectors, target)}"
+        else:
+            scope = f" on {target}" if target else ""
+        return f"{who} lift{s} {what}{scope}."
 
 
-def cells(
-    by: Names,
-    on: Names,
+def _mask(
+    senders: Sequence[str],
+    targets: Sequence[str],
     direction: str,
-    goods: Names,
+    goods: Sequence[str],
     countries: Sequence[str],
     sectors: Sequence[str],
 ) -> NDArray[np.bool_]:
-    """Mask over [importer, exporter, sector] of the flows that senders `by` have with targets `on`.
-
-    Raises `InputError` for unknown names and for a sender that is its own target.
-    """
-    senders = [countries.index(code) for code in labels.resolve_countries(by, countries)]
-    targets = [countries.index(code) for code in labels.resolve_countries(on, countries)]
-    both = sorted({countries[k] for k in senders} & {countries[k] for k in targets})
-    if both:
-        raise InputError(
-            f"{labels.country_name(both[0])} ({both[0]}) is both sender and target of one measure. A measure is taken by "
-            "one side on another: take it out of `by` or out of `on`."
-        )
-    chosen = [sectors.index(code) for code in labels.resolve_sectors(goods, sectors)]
+    """Mask over [importer, exporter, sector] of the flows that senders have with targets; all are codes."""
+    s, t = ([countries.index(code) for code in side] for side in (senders, targets))
+    j = [sectors.index(code) for code in goods]
     mask = np.zeros((len(countries), len(countries), len(sectors)), bool)
-    if direction in ("imports", "both"):
-        mask[np.ix_(senders, targets, chosen)] = True
-    if direction in ("exports", "both"):
-        mask[np.ix_(targets, senders, chosen)] = True
+    if direction != "exports":
+        mask[np.ix_(s, t, j)] = True
+    if direction != "imports":
+        mask[np.ix_(t, s, j)] = True
     return mask
 
 
-def name_list(names: Names, label=labels.country_name, most: int = 4) -> str:
-    """`the United States, Japan and 3 others` for codes and groups as written."""
-    parts = [names] if isinstance(names, str) else list(names)
-    parts = [piece.strip() for part in parts for piece in part.split(",")]
-    shown = [label(part) for part in parts[:most]]
-    if len(parts) > most:
-        shown.append(f"{len(parts) - most} others")
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+# Checks -----------------------------------------------------------------------------------------------------
+
+
+def _refuse_unknown(key: str, value: Any, known: Sequence[str]) -> None:
+    if value not in known:
+        raise unknown_name(key, value, known)
+
+
+def _refuse_unless_names(key: str, names: Any) -> None:
+    given = [names] if isinstance(names, str) else names
+    if not isinstance(given, Iterable) or not all(isinstance(name, str) for name in given):
+        raise InputError(
+            f"`{key}` is {names!r}; expected a code, a group's name, or a list of these, as text."
+        )
+
+
+def _check_size(measure: Measure) -> None:
+    """Raises `InputError` unless size, in_data and range are numbers that the instrument can have."""
+    kind = measure.instrument
+    if kind == "ban":
+        if measure.size is not None or measure.range is not None:
+            raise InputError("A `ban` has no `size`: it is total. For a partial one use `instrument: cut`.")
+    elif measure.size is None:
+        raise InputError(f"A `{kind}` needs a `size`: {MEANING[kind]}.")
+    if kind != "cut" and measure.in_data:
+        raise InputError("`in_data` belongs to cuts only: it is the part of the cut that the data show.")
+    span = () if measure.range is None else measure.range
+    if not isinstance(span, Sequence) or len(span) not in (0, 2):
+        raise InputError(f"`range` is {span}; expected two numbers, the smaller one first.")
+    for key, value in [
+        ("size", measure.size),
+        ("in_data", measure.in_data),
+        *(("range", end) for end in span),
+    ]:
+        if not (kind == "ban" and key == "size"):
+            _refuse_outside(key, value, kind)
+    if span and span[0] > span[1]:
+        raise InputError(f"`range` is {list(span)}; expected two numbers, the smaller one first.")
+
+
+def _refuse_outside(key: str, value: Any, kind: str) -> None:
+    if not isinstance(value, int | float | np.number) or isinstance(value, bool) or not math.isfinite(value):
+        raise InputError(f"`{key}` of a {kind} is {value}; expected a number. {MEANING[kind].capitalize()}.")
+    if kind == "cut" and not 0 <= value < 1:
+        raise InputError(
+            f"`{key}` of a cut is {value:g}; expected at least 0 and below 1, as 0.9 for 90 %. "
+            "For a total stop use `instrument: ban`."
+        )
+    if kind != "cut" and value <= -1:
+        raise InputError(f"`{key}` of a {kind} is {value:g}; expected above −1, as 0.1 for 10 %.")
+
+
+# Sentences --------------------------------------------------------------------------------------------------
+
+_PLURAL = {
+    "": "measures",
+    "cut": "cuts",
+    "ban": "bans",
+    "tariff": "tariffs",
+    "export-tax": "export taxes",
+    "cost": "added costs",
+}
+_FLOW = {
+    "imports": ("imports", "of", "from"),
+    "exports": ("exports", "of", "to"),
+    "both": ("trade", "in", "with"),
+}
+_COUNTRY_GROUPS = {
+    "all": "all other countries",
+    "eu27": "the EU27",
+    "g7": "the G7",
+    "eea": "the EEA",
+    "coalition": "the coalition",
+    "west-33": "the West of 33 countries",
+    "brics": "the BRICS countries",
+    "hubs": "the re-export hubs",
+    "bystanders": "the bystanders",
+}
+_MANY = {"all", "brics", "hubs", "bystanders", "xco", "xrw"}
+_ARTICLE = ("United ", "Netherlands", "Philippines", "DR Congo")
+_SECTOR_GROUPS = {
+    "agri-food": "farm products and food",
+    "mining": "mining products",
+    "manufacturing": "manufactures",
+    "fossil-fuels": "fossil fuels",
+    "oil-gas": "crude oil and gas",
+    "refined-oil": "refined oil",
+    "oil": "crude and refined oil",
+    "high-tech": "high-tech goods",
+    "transport": "transport services",
+    "finance": "financial services",
+    "business-services": "business services",
+    "g": "wholesale and retail services",
+}
+
+
+def _country(name: str) -> str:
+    """A country or group as a sentence has it: `the United States`, `the EU27`; an unknown code stays."""
+    if name.casefold() in _COUNTRY_GROUPS:
+        return _COUNTRY_GROUPS[name.casefold()]
+    code = name.upper()
+    text = labels.country_name(code) if code in labels.countries() else name
+    if code in ("XCO", "XRW"):
+        return f"{text[0].lower()}{text[1:]}"
+    return f"the {text}" if text.startswith(_ARTICLE) else text
+
+
+def _sector(name: str) -> str:
+    """A sector or group as a sentence has it: `crude oil and gas`, `IT services`; an unknown code stays."""
+    if name.casefold() in _SECTOR_GROUPS:
+        return _SECTOR_GROUPS[name.casefold()]
+    code = name.upper()
+    if code not in labels.sectors():
+        return name
+    text = labels.sector_name(code)
+    return text if text[1].isupper() else f"{text[0].lower()}{text[1:]}"
+
+
+def _parts(names: Names) -> list[str]:
+    """The single names in `names`."""
+    entries = [names] if isinstance(names, str) else names
+    return [part.strip() for entry in entries for part in entry.split(",") if part.strip()]
 
 
 def _is_all(names: Names) -> bool:
-    return names == "all" or list(names) == ["all"]
+    return [name.casefold() for name in _parts(names)] == [labels.EVERYTHING]
+
+
+def _join(names: Names, phrase: Callable[[str], str], most: int = 5) -> str:
+    """`the United States, Japan and 7 others` for codes and groups as written."""
+    parts = [phrase(name) for name in _parts(names)]
+    if len(parts) > most:
+        parts = [*parts[: most - 1], f"{len(parts) - most + 1} others"]
+    if len(parts) < 2:
+        return "".join(parts)
+    comma = "," if any(" and " in part for part in parts) else ""
+    return f"{', '.join(parts[:-1])}{comma} and {parts[-1]}"
 
 
 def _subject(by: Names) -> tuple[str, bool]:
     """The sender as a sentence begins with it, and whether its verb is singular."""
-    text = name_list(by)
-    one = isinstance(by, str) and "," not in by or (not isinstance(by, str) and len(by) == 1)
-    return (f"The {text}" if text in _ARTICLE else text), one
+    text, names = _join(by, _country), _parts(by)
+    return f"{text[:1].upper()}{text[1:]}", len(names) == 1 and names[0].casefold() not in _MANY
 
 
-_ARTICLE = {"United States", "United Kingdom", "Netherlands", "Philippines", "United Arab Emirates", "coalition"} | {
-    "EU27",
-    "G7",
-}
+def _flow(direction: str, sectors: Names, partner: str) -> str:
+    """`imports of goods from Russia`, `trade with Russia`, `exports of steel`."""
+    noun, of, preposition = _FLOW[direction]
+    what = "" if _is_all(sectors) else f" {of} {_join(sectors, _sector)}"
+    return f"{noun}{what}{f' {preposition} {partner}' if partner else ''}"
 
 
-def _percent(value: float | None) -> str:
-    return f"{100 * (value or 0):.3g} %"
-
-
-def _points(value: float | None) -> str:
-    return f"{100 * (value or 0):.3g} points"
+def _number(share: float) -> str:
+    """A share as a percentage without the sign, six digits at most: 0.57 is `57`, 0.9999 is `99.99`."""
+    return f"{100 * share:.6g}".replace("-", "−")

@@ -1,20 +1,17 @@
-"""Float64 arithmetic, one thread a product, and a compilation cache that outlives the process.
+"""Float64 arithmetic and a compilation cache that outlives the process.
 
 Imported before any array is made. JAX computes in single precision unless told otherwise, and compiles anew in each
-process unless given a folder to keep its compiled programs in. Its pool of threads for matrix products can wait for
-itself forever on machines with few cores (PyAutoLabs/PyAutoFit issue 1528 has the measurements); our products are small
-enough that one thread is as fast, so the pool is switched off. A user who sets the flag in XLA_FLAGS keeps their choice.
+process unless given a folder to keep its compiled programs in.
+
+No compiled function of détente calls LAPACK (`jnp.linalg`): on a machine with two cores, two batched LAPACK calls that XLA
+runs side by side wait for each other's threads forever. Factorisations are done in NumPy, outside.
 """
 
 import os
 from pathlib import Path
 
-_POOL = "--xla_cpu_multi_thread_eigen"
-if _POOL not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_POOL}=false".strip()
-
-import jax  # noqa: E402  (reads XLA_FLAGS when its first backend starts)
-from platformdirs import user_cache_dir  # noqa: E402
+import jax
+from platformdirs import user_cache_dir
 
 jax.config.update("jax_enable_x64", True)
 

@@ -323,7 +323,11 @@ class Outcome:
             lines.append(f"Data: {data['title']}. {data['source']} {data.get('attribution', '')}".rstrip())
         lines.append(f"Trade elasticities: {sets['name']}. {sets['source']}")
         lines += METHODS
-        steps = [s for side in (self.situation_before, self.situation_after) for s in getattr(side, "steps", list)()]
+        steps = [
+            s
+            for side in (self.situation_before, self.situation_after)
+            for s in getattr(side, "steps", list)()
+        ]
         sources = [" ".join(step.source.split()) for step in steps if getattr(step, "source", "")]
         lines += [f"Measures: {source}" for source in dict.fromkeys(sources)]
         return lines
@@ -346,9 +350,9 @@ class Outcome:
             "residual": self.residual,
             "tolerance": self.tolerance,
             "real_income": by_country("real_income"),
-            ("equivalent_variation_usd_bn" if self.money == "USD billion" else "equivalent_variation"): by_country(
-                "equivalent_variation"
-            ),
+            (
+                "equivalent_variation_usd_bn" if self.money == "USD billion" else "equivalent_variation"
+            ): by_country("equivalent_variation"),
             "money": self.money,
             "groups": {name: self.group(name) for name in self._groups()},
             "data": used["data"],
@@ -374,7 +378,9 @@ class Outcome:
         """
         path = Path(path)
         if path.suffix not in (".nc", ".csv"):
-            raise InputError(f"`{path.name}`: an outcome is saved as `.nc` (everything) or `.csv` (by country).")
+            raise InputError(
+                f"`{path.name}`: an outcome is saved as `.nc` (everything) or `.csv` (by country)."
+            )
         if not path.parent.is_dir():
             raise InputError(f"Cannot save `{path.name}`: there is no folder `{path.parent}`. Make it first.")
         handle, temporary = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)

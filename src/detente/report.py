@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import charts, drawing, labels, wording
 from .digits import format_number
-from .tables import country_rows, default_parties, default_target, largest, partner_rows
+from .tables import country_rows, default_parties, largest, partner_rows
 
 if TYPE_CHECKING:
     from .outcome import Outcome
@@ -40,10 +40,10 @@ class Column(NamedTuple):
 
 COLUMNS = (
     Column("real_income", "Real income", "%"),
-    Column("equivalent_variation", "Its worth", "USD billion"),
+    Column("equivalent_variation", "Its worth", ""),
     Column("real_wage", "Real wage", "%"),
     Column("consumer_price", "Consumer prices", "%"),
-    Column("income_before", "Spending before", "USD billion", signed=False),
+    Column("income_before", "Spending before", "", signed=False),
 )
 
 
@@ -65,12 +65,12 @@ def write_report(
     """Write report.html, charts/*.svg and *.png, and the tables as CSV into `directory`; returns {name:
     path}.
 
-    `target` is the country whose trade is shown (default: the one whose real income changes most);
+    `target` is the country whose trade is shown (default: the outcome's focus);
     `parties` are codes or group names under headings. Everything is written beside its place first and
     moved there when all of it is complete. Raises InputError for an unknown country.
     """
     warm = prepare()
-    target = target or default_target(outcome)
+    target = target or outcome.focus
     parties = parties or default_parties(outcome, target)
     with _complete_or_nothing(Path(directory)) as folder, drawing.PngWriter() as pngs:
         for name, text in _tables(outcome, target).items():
@@ -157,7 +157,7 @@ def _page(
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["change"] = format_number
+    environment.filters["change"] = lambda value: format_number(value, digits=3)
     environment.filters["amount"] = lambda value: format_number(value, sign=False, digits=3)
     partners = partner_rows(outcome, target)
     total = {key: sum(row[key] for row in partners) for key in partners[0] if key != "name"}
@@ -165,9 +165,10 @@ def _page(
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         title=outcome.title or outcome.scenario,
         scenario=outcome.scenario,
-        against=outcome.against or "the baseline",
+        against=outcome.against,
         target=labels.country_name(target),
-        data=outcome.provenance["data"],
+        data={"year": "", "limits": []} | outcome.provenance["data"],
+        money=outcome.money,
         warning=wording.warning(outcome),
         answer=wording.answer(outcome, target, parties),
         scope=wording.SCOPE,
@@ -184,14 +185,15 @@ def _page(
 
 def _tables(outcome: "Outcome", target: str) -> dict[str, str]:
     """{file name: CSV text}, full precision, units in the column names."""
-    units = {column.key: "percent" if column.unit == "%" else "usd_bn" for column in COLUMNS}
+    money = outcome.money.lower().replace(" ", "_")
+    units = {column.key: "percent" if column.unit == "%" else money for column in COLUMNS}
     countries = [
         {"country": row["code"], "name": row["name"]}
         | {f"{key}_{unit}": row[key] for key, unit in units.items() if key in row}
         for row in country_rows(outcome)
     ]
     partners = [
-        {"partner": row["name"]} | {f"{key}_usd_bn": value for key, value in row.items() if key != "name"}
+        {"partner": row["name"]} | {f"{key}_{money}": value for key, value in row.items() if key != "name"}
         for row in partner_rows(outcome, target)
     ]
     return dict(zip(TABLES, (_csv(countries), _csv(partners)), strict=True))

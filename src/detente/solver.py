@@ -17,12 +17,18 @@ from typing import NamedTuple, Protocol
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
+from numpy.typing import NDArray
 
 MEMORY = 4  # past outer steps mixed; the outer vector is short, so this is nearly free
 LARGEST_STEP = 0.7  # log points an outer unknown may move at once: keeps a first step from overshooting
 INNER_FORCING = 0.05  # inner gaps are brought below this fraction of the last outer gap
 INNER_LIMIT = 40  # inner steps between two outer steps
+SETTLE_LIMIT = 1000  # inner steps where the outer unknowns are held
+SHORTEST_STEP = 1e-3  # of a Newton step, before the search gives up
+RESPONSE_ACCURACY = 1e-7  # of the linear responses: they steer the search, the gaps decide
+RESPONSE_LIMIT = 200
 IMPROVEMENT = 0.9  # a preconditioned inner step that gains less than this is followed by a plain one
 
 
@@ -93,6 +99,7 @@ def _relax(
     size: Callable[[Array, Array], Array],
     target: Array,
     keep: Callable[[Array, Array], Array],
+    limit: int = INNER_LIMIT,
 ) -> tuple[Array, Array, Array]:
     """Richardson steps x ← x + B g(x) until the gap's size is under `target`; plain steps where B does not help."""
 
@@ -105,7 +112,7 @@ def _relax(
 
     def unfinished(carry):
         _, _, now, count = carry
-        return (now > target) & (count < INNER_LIMIT)
+        return (now > target) & (count < limit)
 
     first = (start, jnp.inf, jnp.inf, jnp.int32(0))
     x, _, now, count = lax.while_loop(unfinished, step, first)
@@ -120,16 +127,35 @@ def _largest_ratio(gap: Array, level: Array) -> Array:
     return jnp.max(jnp.abs(gap) / jnp.where(level == 0, 1.0, level))
 
 
+def _keep(new: Array, _: Array) -> Array:
+    return new
+
+
+def _keep_positive(new: Array, old: Array) -> Array:
+    return jnp.maximum(new, 0.01 * old)
+
+
 def _mix(outer: Array, move: Array, past_outer: Array, past_move: Array, count: Array) -> Array:
-    """Anderson's next point from the last `MEMORY` points and moves (rows; unfilled rows are masked)."""
+    """Anderson's move from the last `MEMORY` points and moves (rows; unfilled rows are masked)."""
     filled = (jnp.arange(MEMORY) < count)[:, None]
     d_move = jnp.where(filled, move - past_move, 0.0)
     d_outer = jnp.where(filled, outer - past_outer, 0.0)
     normal = d_move @ d_move.T
     ridge = 1e-14 * jnp.trace(normal) + jnp.finfo(outer.dtype).tiny
-    weights = jnp.linalg.solve(normal + ridge * jnp.eye(MEMORY), d_move @ move)
+    weights = _solve_small(normal + ridge * jnp.eye(MEMORY), d_move @ move)
     mixed = move - weights @ (d_outer + d_move)
     return jnp.where(jnp.all(jnp.isfinite(mixed)), mixed, move)
+
+
+def _solve_small(matrix: Array, right: Array) -> Array:
+    """Gauss–Jordan elimination of a small positive definite system, unrolled (no LAPACK: see `numerics`)."""
+    size = right.size
+    rows = jnp.concatenate([matrix, right[:, None]], axis=1)
+    for k in range(size):
+        pivot = rows[k] / rows[k, k]
+        rows = rows - rows[:, k, None] * pivot
+        rows = rows.at[k].set(pivot)
+    return rows[:, -1]
 
 
 @partial(jax.jit, static_argnames=("max_steps", "patience"))
@@ -146,12 +172,6 @@ def solve(
     Returns the last state with the gap it measured; the caller decides what a large gap means.
     """
 
-    def keep_positive(new: Array, old: Array) -> Array:
-        return jnp.maximum(new, 0.01 * old)
-
-    def keep(new: Array, _: Array) -> Array:
-        return new
-
     def step(state: State) -> State:
         target = jnp.minimum(INNER_FORCING * state.gap, 1e-2)
         target = jnp.maximum(target, 0.5 * tolerance)
@@ -161,7 +181,7 @@ def solve(
             preconditioner.first_inverse,
             _largest,
             target,
-            keep,
+            _keep,
         )
         second, second_gap, n_second = _relax(
             system.second_gap(first, state.outer),
@@ -169,7 +189,7 @@ def solve(
             preconditioner.second_inverse,
             _largest_ratio,
             target,
-            keep_positive,
+            _keep_positive,
         )
         outer_gap = system.outer_gap(state.outer, first, second)
         move = preconditioner.outer_step @ outer_gap
@@ -185,7 +205,7 @@ def solve(
         return State(
             outer=state.outer + shift,
             first=first + preconditioner.first_response @ shift,
-            second=keep_positive(carried, second),
+            second=_keep_positive(carried, second),
             gap=gap,
             best_gap=jnp.where(improved, gap, state.best_gap),
             steps=state.steps + 1,
@@ -207,21 +227,95 @@ def solve(
 
 
 @jax.jit
+def _settle(
+    system: System, point: tuple[Array, Array, Array], preconditioner: Preconditioner, target: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Both inner blocks solved at fixed outer unknowns; returns them, the outer gap and the sweeps it took."""
+    outer, first, second = point
+    first, _, n_first = _relax(
+        system.first_gap(outer), first, preconditioner.first_inverse, _largest, target, _keep, SETTLE_LIMIT
+    )
+    second, _, n_second = _relax(
+        system.second_gap(first, outer),
+        second,
+        preconditioner.second_inverse,
+        _largest_ratio,
+        target,
+        _keep_positive,
+        SETTLE_LIMIT,
+    )
+    return first, second, system.outer_gap(outer, first, second), jnp.maximum(n_first, n_second)
+
+
+def newton(
+    system: System,
+    start: tuple[Array, Array, Array],
+    precondition: Callable[[tuple[Array, Array, Array]], Preconditioner],
+    tolerance: float,
+    max_steps: int = 40,
+) -> tuple[tuple[Array, Array, Array], int, int]:
+    """Newton steps on the outer unknowns with the inner blocks solved, a fresh Jacobian each, and backtracking.
+
+    Slower than `solve` and sturdier. Returns the point reached, the steps and the sweeps; the caller measures the residual.
+    """
+    target = jnp.asarray(0.1 * tolerance)
+    outer, first, second = start
+    made = precondition(start)
+    first, second, gap, count = _settle(system, start, made, target)
+    size, sweeps, steps = float(jnp.max(jnp.abs(gap))), int(count), 0
+    while np.isfinite(size) and size > 0.5 * tolerance and steps < max_steps:
+        made = precondition((outer, first, second))
+        move = made.outer_step @ gap
+        share = min(1.0, 2 * LARGEST_STEP / float(jnp.max(jnp.abs(move))))
+        steps += 1
+        while share > SHORTEST_STEP:
+            trial = system.normalise(outer + share * move)
+            shift = trial - outer
+            guess = (
+                trial,
+                first + made.first_response @ shift,
+                _keep_positive(second + made.second_response @ shift, second),
+            )
+            settled = _settle(system, guess, made, target)
+            sweeps += int(settled[3])
+            new = float(jnp.max(jnp.abs(settled[2])))
+            if new < (1 - 0.1 * share) * size:
+                break
+            share *= 0.5
+        else:
+            break  # no descent: a minimum of the gap that is not a root, or the accuracy of the arithmetic
+        outer, (first, second, gap, _), size = trial, settled, new
+    return (outer, first, second), steps, sweeps
+
+
 def linear_response(
     system: System,
     point: tuple[Array, Array, Array],
     first_inverse: Array,
     second_inverse: Array,
-    pin: Array,
-    accuracy: float = 1e-7,
+    pin: NDArray,
 ) -> Preconditioner:
-    """The preconditioner at `point`: all m outer directions at once, by Richardson steps on the linearised gaps.
+    """The preconditioner at `point`; raises `numpy.linalg.LinAlgError` where the outer Jacobian is singular.
 
     pin [m, m] is subtracted from the outer Jacobian to fix directions that the equations leave free (the numéraire).
     """
+    first_response, second_response, jacobian = _responses(system, point, first_inverse, second_inverse)
+    outer_step = -np.linalg.inv(np.asarray(jacobian) - pin)
+    return Preconditioner(
+        first_inverse, second_inverse, first_response, second_response, jnp.asarray(outer_step)
+    )
+
+
+@jax.jit
+def _responses(
+    system: System, point: tuple[Array, Array, Array], first_inverse: Array, second_inverse: Array
+) -> tuple[Array, Array, Array]:
+    """Responses [m, k, m] of the inner blocks to the outer unknowns, and the outer gap's total derivative [m, m].
+
+    All m outer directions at once, by Richardson steps on the linearised gaps.
+    """
     outer, first, second = point
-    m = outer.size
-    directions = jnp.eye(m, dtype=outer.dtype)
+    directions = jnp.eye(outer.size, dtype=outer.dtype)
 
     def respond(linear: Callable[[Array], Array], forcing: Array, inverse: Array, scale: Array) -> Array:
         """Solve linear(S) + forcing = 0 for S [m(direction), m, k]."""
@@ -232,7 +326,7 @@ def linear_response(
             return s + jnp.einsum("nab,wnb->wna", inverse, gap), jnp.max(jnp.abs(gap) / scale), count + 1
 
         def unfinished(carry):
-            return (carry[1] > accuracy) & (carry[2] < 200)
+            return (carry[1] > RESPONSE_ACCURACY) & (carry[2] < RESPONSE_LIMIT)
 
         s, _, _ = lax.while_loop(unfinished, step, (jnp.zeros_like(forcing), jnp.inf, jnp.int32(0)))
         return s
@@ -249,10 +343,4 @@ def linear_response(
 
     _, by_all = jax.linearize(system.outer_gap, outer, first, second)
     jacobian = jax.vmap(by_all)(directions, first_response, second_response).T
-    return Preconditioner(
-        first_inverse,
-        second_inverse,
-        jnp.moveaxis(first_response, 0, -1),
-        jnp.moveaxis(second_response, 0, -1),
-        -jnp.linalg.inv(jacobian - pin),
-    )
+    return jnp.moveaxis(first_response, 0, -1), jnp.moveaxis(second_response, 0, -1), jacobian

@@ -35,6 +35,14 @@ def country_rows(outcome: "Outcome") -> list[Row]:
     )
 
 
+def data_line(outcome: "Outcome") -> str:
+    """Title and year of the data, or that they were given by the user."""
+    data = outcome.provenance["data"]
+    title = data.get("title") or "shares given by the user"
+    year = str(data.get("year") or "")
+    return title if not year or year in title else f"{title}, {year}"
+
+
 def income_rows(outcome: "Outcome") -> list[Row]:
     """Rows for the map: `code`, `name`, `id` (ISO numeric, as the map has it), `value` in percent,
     `label`; finite only."""
@@ -75,17 +83,6 @@ def party_name(name: str) -> str:
     return BLOCKS.get(name) or (name if name in labels.country_groups() else labels.country_name(name))
 
 
-def default_target(outcome: "Outcome") -> str:
-    """The country the scenario names as its focus, else the one whose real income changes most in percent."""
-    focus = getattr(outcome, "focus", "")
-    if focus in outcome.data["country"].values:
-        return focus
-    rows = [row for row in country_rows(outcome) if math.isfinite(row["real_income"])]
-    if not rows:
-        return country_rows(outcome)[0]["code"]
-    return max(rows, key=lambda row: abs(row["real_income"]))["code"]
-
-
 def default_parties(outcome: "Outcome", target: str) -> dict[str, list[str]]:
     """{heading: parties}: for Russia the coalition's large members and large outsiders, else those that
     gain or lose most.
@@ -108,14 +105,14 @@ def default_parties(outcome: "Outcome", target: str) -> dict[str, list[str]]:
     named = {
         head: [name for name in names if name in known or name == "EU27"] for head, names in named.items()
     }
-    return {"Most affected": [target]} | {head: names for head, names in named.items() if names}
+    return {"In focus": [target]} | {head: names for head, names in named.items() if names}
 
 
 def partner_rows(outcome: "Outcome", country: str, sectors: Sequence[str] = ()) -> list[Row]:
     """One row a partner of `country`, in USD billion: exports and imports, or exports of `sectors`.
 
-    Keys: `name` and, for each flow f (`exports` and `imports`, or the sectors), f (the change), f + "_before",
-    f + "_after". Blocks count as one partner unless `country` belongs to them. Raises InputError for an
+    Keys: `name` and, for each flow f (`exports` and `imports`, or the sectors), f (the change), f + "_before"
+    and f + "_after". Blocks count as one partner unless `country` is a member. Raises InputError for an
     unknown country.
     """
     trade = outcome.trade()

@@ -3,19 +3,19 @@ leaves out."""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .digits import NEGLIGIBLE, format_number, format_percent
-from .tables import country_rows, income_rows, partner_rows, party_name, party_row
+from .tables import country_rows, data_line, income_rows, partner_rows, party_name, party_row
 
 if TYPE_CHECKING:
     from .outcome import Outcome
 
 SCOPE = (
-    "These are long-run effects that run through trade alone, in a static model. Investment, finance, the return "
-    "of firms, the course of the war and every aim other than income lie outside it, and the sizes depend on the "
-    "data and the elasticities named below. The figures say what a change would do; they do not say whether it is "
-    "right."
+    "These are long-run effects that run through trade alone, in a static model. Investment, finance, the "
+    "return of firms, the course of the war and every aim other than income lie outside it, and the sizes "
+    "depend on the data and the elasticities named below. The figures say what a change would do; they do "
+    "not say whether it is right."
 )
 CLOSURES = {
     "share-of-world": "every country’s trade imbalance stays the same share of world income",
@@ -29,23 +29,27 @@ _WITH_ARTICLE = ("United ", "European Union", "Netherlands", "Philippines", "Cze
 def answer(outcome: "Outcome", target: str, parties: Mapping[str, Sequence[str]]) -> list[str]:
     """The result in a few sentences; changes too small to print count as neither gain nor loss."""
     one = party_row(outcome, target)
-    against = f"“{outcome.against}”" if outcome.against else "the baseline"
-    first = (
-        f"With “{outcome.scenario}” in place of {against}, {_verdict(one['name'], one['value'], one['usd'])}."
-    )
+    first = f"With “{outcome.scenario}” in place of “{outcome.against}”, {_verdict(one, outcome.money)}."
     foremost = [name for names in parties.values() for name in [name for name in names if name != target][:2]]
     others = [party_row(outcome, name) for name in foremost]
-    told = [_verdict(row["name"], row["value"], row["usd"]) for row in others[:6]]
+    told = [_verdict(row, outcome.money) for row in others[:6]]
     second = [f"{sentence[0].upper()}{sentence[1:]}." for sentence in [_join(told)] if sentence]
     return [first, *second, *_count(outcome, target)]
 
 
 def situations(outcome: "Outcome") -> list[dict[str, object]]:
     """The two situations compared, each with its measures in sentences."""
-    against = outcome.against or "the baseline"
     return [
-        {"heading": "The situation examined", "name": outcome.scenario, "sentences": outcome.sentences},
-        {"heading": "Compared with", "name": against, "sentences": _against_sentences(outcome)},
+        {
+            "heading": "The situation examined",
+            "name": outcome.scenario,
+            "sentences": _unbroken(outcome.sentences),
+        },
+        {
+            "heading": "Compared with",
+            "name": outcome.against,
+            "sentences": _unbroken(outcome.sentences_against),
+        },
     ]
 
 
@@ -62,23 +66,26 @@ def alternatives(outcome: "Outcome", target: str, parties: Mapping[str, Sequence
     return {
         "real_income_map": f"World map of the change in real income, in percent.{extremes}",
         "real_income_bars": f"Bars of the change in real income: {bars}.",
-        "trade_by_partner": f"Bars of the change in {name}’s exports and imports by partner, in USD billion. "
+        "trade_by_partner": f"Bars of the change in {name}’s exports and imports by partner, "
+        f"in {outcome.money}. "
         f"Largest changes in exports: {trade}.",
         "trade_by_product": f"Bars of the change in {name}’s exports of crude oil and gas and of refined oil "
-        "by buyer, in USD billion.",
+        f"by buyer, in {outcome.money}.",
     }
 
 
 def facts(outcome: "Outcome") -> list[tuple[str, str]]:
     """Terms and descriptions for the foot of the page: data, closure, elasticities, how exactly it was
     solved."""
-    about = outcome.provenance
-    data, elasticities, closure = about["data"], about["elasticities"], about["closure"]
-    rows = [("Data", f"{data['title']}, year {data['year']}. Source: {data['source']}")]
+    about, elasticities = outcome.provenance, outcome.provenance["elasticities"]
+    data, closure = about["data"], about["closure"]
+    rows = [("Data", data_line(outcome))]
+    rows += [("Source", data["source"])] if data.get("source") else []
     rows += [("Terms of the data", data["licence"])] if data.get("licence") else []
     rows += [("Attribution", data["attribution"])] if data.get("attribution") else []
     source = f": {elasticities['source']}" if elasticities.get("source") else ""
     state = "reached" if outcome.converged else "NOT reached"
+    solved = f"{state}; largest relative residual {outcome.residual:.1e}, tolerance {about['tolerance']:.0e}"
     return [
         *rows,
         ("Trade elasticities", f"{elasticities['name']}{source}"),
@@ -87,14 +94,9 @@ def facts(outcome: "Outcome") -> list[tuple[str, str]]:
             "Model",
             "Exact changes in general equilibrium after Caliendo and Parro (2015), with linked sectors",
         ),
-        (
-            "Money",
-            f"USD billion of {data['year']}, world income held constant; worth = equivalent variation a year",
-        ),
-        (
-            "Equilibrium",
-            f"{state}; largest relative residual {outcome.residual:.1e}, tolerance {about['tolerance']:.0e}",
-        ),
+        ("Money", f"{outcome.money}, world income held constant; worth is the equivalent variation, a year"),
+        ("Equilibrium", solved),
+        *([("Program", f"détente {about['version']}")] if about.get("version") else []),
     ]
 
 
@@ -103,14 +105,17 @@ def warning(outcome: "Outcome") -> str:
     if outcome.converged:
         return ""
     return (
-        f"No equilibrium was reached: the residual is {outcome.residual:.1e}. The figures below are those of the "
-        "last step and must not be used as results."
+        f"No equilibrium was reached: the residual is {outcome.residual:.1e}. The figures below are "
+        "those of the last step and must not be used as results."
     )
 
 
-def money(billion: float) -> str:
-    """An amount without its sign, in words: `USD 8.1 billion`, `USD 4.2 million`."""
-    size = abs(billion)
+def money(amount: float, unit: str = "USD billion") -> str:
+    """An amount without its sign, in words: `USD 8.1 billion`, `USD 4.2 million`; in another `unit`, `8.1
+    unit`."""
+    size = abs(amount)
+    if unit != "USD billion":
+        return f"{format_number(size, sign=False)} {unit}"
     if size >= 0.9995:
         return f"USD {format_number(size, sign=False)} billion"
     if size >= NEGLIGIBLE:
@@ -118,15 +123,15 @@ def money(billion: float) -> str:
     return "less than USD 0.1 million"
 
 
-def _verdict(name: str, value: float, usd: float) -> str:
+def _verdict(row: Mapping[str, Any], unit: str) -> str:
     """`Russia gains 0.41 % in real income (USD 8.1 billion a year)`."""
-    who = _the(name)
-    if not math.isfinite(value):
+    who = _the(row["name"])
+    if not math.isfinite(row["value"]):
         return f"for {who} there is no figure"
-    if abs(value) < NEGLIGIBLE:
-        return f"{who} sees no change that could be printed"
-    verb = "gains" if value > 0 else "loses"
-    return f"{who} {verb} {format_percent(abs(value), sign=False)} in real income ({money(usd)} a year)"
+    if abs(row["value"]) < NEGLIGIBLE:
+        return f"{who} sees no change large enough to print"
+    verb, change = ("gains" if row["value"] > 0 else "loses"), format_percent(abs(row["value"]), sign=False)
+    return f"{who} {verb} {change} in real income ({money(row['usd'], unit)} a year)"
 
 
 def _count(outcome: "Outcome", target: str) -> list[str]:
@@ -143,13 +148,16 @@ def _count(outcome: "Outcome", target: str) -> list[str]:
     if others and others[0]["real_income"] >= NEGLIGIBLE and others[-1]["real_income"] <= -NEGLIGIBLE:
         best, worst = others[0], others[-1]
         sentences.append(
-            f"Leaving {_the(party_name(target))} aside, the greatest gain in percent is in {_the(best['name'])} "
-            f"({format_percent(best['real_income'])}), the greatest loss in {_the(worst['name'])} "
-            f"({format_percent(worst['real_income'])})."
+            f"Leaving {_the(party_name(target))} aside, the greatest gain in percent is in "
+            f"{_the(best['name'])} ({format_percent(best['real_income'])}), the greatest loss in "
+            f"{_the(worst['name'])} ({format_percent(worst['real_income'])})."
         )
     total = sum(row["equivalent_variation"] for row in rows)
     side = "a gain" if total > 0 else "a loss"
-    return [*sentences, f"Added up over all countries this is {side} of {money(total)} a year."]
+    return [
+        *sentences,
+        f"Added up over all countries this is {side} of {money(total, outcome.money)} a year.",
+    ]
 
 
 def _short(row: Mapping[str, object]) -> str:
@@ -164,5 +172,6 @@ def _join(parts: Sequence[str]) -> str:
     return "".join(parts) if len(parts) < 2 else f"{'; '.join(parts[:-1])}; and {parts[-1]}"
 
 
-def _against_sentences(outcome: "Outcome") -> list[str]:
-    return list(getattr(outcome, "against_sentences", ())) or ["The data as they are."]
+def _unbroken(sentences: Sequence[str]) -> list[str]:
+    """The sentences with no line break between a number and its percent sign."""
+    return [sentence.replace(" %", "\N{NO-BREAK SPACE}%") for sentence in sentences]

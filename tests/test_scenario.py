@@ -1,0 +1,251 @@
+"""Scenarios: how measures and liftings compose, what YAML may say, and that everything shipped works."""
+
+import numpy as np
+import pytest
+
+from detente import labels
+from detente.calibration import calibrate
+from detente.economy import Economy
+from detente.errors import InputError
+from detente.measure import Lifting, Measure
+from detente.outcome import simulate
+from detente.scenario import BASELINE, SHIPPED, Scenario, available
+from detente.world import World
+
+RUS, USA, XCO, XRW = range(4)  # countries of the tiny world
+# A product of a few float64 factors: each multiplication and division may add half a unit in the last place.
+ROUNDING = 1e-15
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Economy:
+    return calibrate(World.load("tiny"), "uniform-4")
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Economy:
+    return calibrate(World.load())
+
+
+def weight(economy: Economy, *steps: Measure | Lifting) -> np.ndarray:
+    """The factor on trade weights that these steps make [importer, exporter, sector]."""
+    change = Scenario("test", measures=steps).shock(economy).weight_change
+    assert change is not None
+    return np.asarray(change)
+
+
+CUT = Measure("coalition", "RUS", "cut", 0.9, "imports", "GDS", in_data=0.4, id="cut")
+
+
+# Composition ------------------------------------------------------------------------------------------------
+
+
+def test_a_cut_imposes_what_the_data_year_does_not_show_yet(tiny: Economy):
+    expected = np.ones((4, 4, 3))
+    expected[[USA, XCO], RUS, 1] = 0.1 / 0.6
+    np.testing.assert_allclose(weight(tiny, CUT), expected, rtol=ROUNDING)
+
+
+def test_lifting_restores_what_the_data_year_had_lost_for_the_lifter_alone(tiny: Economy):
+    expected = np.ones((4, 4, 3))
+    expected[USA, RUS, 1] = 1 / 0.6
+    expected[XCO, RUS, 1] = 0.1 / 0.6
+    np.testing.assert_allclose(weight(tiny, CUT, Lifting("USA", "RUS")), expected, rtol=ROUNDING)
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        Measure("coalition", "RUS", "cut", 0.9),
+        Measure("coalition", "RUS", "ban", sectors="ENE"),
+        Measure("coalition", "RUS", "cost", 0.7),
+        Measure("coalition", "RUS", "tariff", 0.3),
+        Measure("RUS", "coalition", "export-tax", 0.3),
+    ],
+    ids=lambda measure: measure.instrument,
+)
+def test_imposing_then_lifting_is_exactly_neutral(tiny: Economy, measure: Measure):
+    shock = Scenario("test", measures=[measure, Lifting(measure.by, measure.on)]).shock(tiny)
+    changes = [shock.trade_cost_change, shock.weight_change]
+    assert all(change is None or (np.asarray(change) == 1).all() for change in changes)
+    levels = [shock.blocked, shock.tariff_new, shock.export_tax_new]
+    assert all(level is None or not np.asarray(level).any() for level in levels)
+
+
+def test_the_order_of_unrelated_measures_does_not_matter(tiny: Economy):
+    other = Measure("RUS", "USA", "cut", 0.5, "imports")
+    np.testing.assert_array_equal(weight(tiny, CUT, other), weight(tiny, other, CUT))
+
+
+def test_cuts_of_different_measures_multiply(tiny: Economy):
+    other = Measure("USA", "RUS", "cut", 0.5, "imports")
+    both = weight(tiny, CUT, other)
+    np.testing.assert_allclose(both, weight(tiny, CUT) * weight(tiny, other), rtol=ROUNDING)
+
+
+def test_a_lifting_ends_earlier_measures_and_not_later_ones(tiny: Economy):
+    later = Measure("USA", "RUS", "cut", 0.5, "imports", "SRV")
+    change = weight(tiny, CUT, Lifting("USA"), later)
+    assert change[USA, RUS, 1] == pytest.approx(1 / 0.6, rel=ROUNDING)
+    assert change[USA, RUS, 2] == 0.5
+
+
+def test_a_lifting_ends_the_named_part_only(tiny: Economy):
+    exports = Measure("coalition", "RUS", "cut", 0.8, "exports", "GDS", id="out")
+    change = weight(tiny, CUT, exports, Lifting("coalition", id="out"))
+    np.testing.assert_array_equal(change, weight(tiny, CUT))
+    partial = weight(tiny, exports, Lifting("coalition", "RUS", sectors="ENE, GDS", direction="exports"))
+    np.testing.assert_array_equal(partial, np.ones((4, 4, 3)))
+
+
+def test_duties_add_up_and_bans_stay_bans(tiny: Economy):
+    steps = [Measure("USA", "RUS", "tariff", size, sectors="GDS") for size in (0.1, 0.25)]
+    shock = Scenario("test", measures=[*steps, Measure("XCO", "RUS", "ban")]).shock(tiny)
+    tariff, blocked = np.asarray(shock.tariff_new), np.asarray(shock.blocked)
+    assert tariff[USA, RUS, 1] == pytest.approx(0.35, rel=ROUNDING)
+    assert np.count_nonzero(tariff) == 1
+    assert blocked[XCO, RUS].all()
+    assert blocked[RUS, XCO].all()
+    assert blocked.sum() == 6
+
+
+@pytest.mark.parametrize("again", [["USA", "XCO"], "Coalition", ["coalition", "usa"]])
+def test_the_same_measure_twice_is_refused_however_it_is_written(tiny: Economy, again):
+    twice = Measure(again, "Russia", "cut", 0.9, "imports", ["gds", "GDS"], in_data=0.4, note="once more")
+    with pytest.raises(InputError, match=r"measure 2: this measure is in force already.*Remove one"):
+        weight(tiny, CUT, twice)
+
+
+def test_a_measure_may_return_after_it_was_lifted_but_not_with_the_data_years_part(tiny: Economy):
+    anew = Measure("coalition", "RUS", "cut", 0.9, "imports", "GDS")
+    change = weight(tiny, CUT, Lifting("coalition"), anew)
+    assert change[USA, RUS, 1] == pytest.approx(0.1 / 0.6, rel=ROUNDING)
+    with pytest.raises(InputError, match=r"given back by the lifting.*Leave out `in_data`"):
+        weight(tiny, CUT, Lifting("coalition"), CUT)
+
+
+def test_a_lifting_that_ends_nothing_is_refused(tiny: Economy):
+    with pytest.raises(InputError, match="measure 2: this lifting ends nothing"):
+        weight(tiny, CUT, Lifting("XRW"))
+    with pytest.raises(InputError, match="ends nothing"):
+        weight(tiny, Lifting("USA"), CUT)
+    with pytest.raises(InputError, match="Did you mean `cut`"):
+        weight(tiny, CUT, Lifting("USA", id="cutt"))
+
+
+def test_the_order_of_countries_in_the_table_makes_no_difference():
+    world = World.load("tiny")
+    names = ["country", "exporter", "importer"]
+    turned = World(world.data.isel({name: [3, 1, 0, 2] for name in names}))
+    a, b = (calibrate(one, "uniform-4") for one in (world, turned))
+    steps = CUT, Lifting("USA", "RUS")
+    place = [a.countries.index(code) for code in b.countries]
+    assert place == [3, 1, 0, 2]
+    np.testing.assert_array_equal(weight(b, *steps), weight(a, *steps)[np.ix_(place, place)])
+
+
+# Groups and shipped scenarios -------------------------------------------------------------------------------
+
+
+def test_every_group_resolves_on_the_embedded_world(embedded: Economy):
+    for name, members in labels.country_groups().items():
+        found = labels.resolve_countries(name, embedded.countries)
+        assert found == [code for code in members if code in embedded.countries]
+        assert found
+    for name in labels.sector_groups():
+        assert labels.resolve_sectors(name, embedded.sectors)
+    assert len(labels.resolve_countries("EU27", embedded.countries)) == 27
+
+
+def test_what_the_issue_asks_for_ships():
+    assert {"status-quo-2025", "us-relief", "all-lift", "embargo"} <= set(available())
+
+
+@pytest.mark.parametrize("name", available())
+def test_a_shipped_scenario_prints_and_is_complete(name: str):
+    scenario = Scenario.load(name)
+    assert scenario.name == name
+    lines = str(scenario).splitlines()
+    assert lines[0] == f"{name}: {scenario.title}"
+    assert len(lines) == 1 + len(scenario.steps())
+    assert scenario.steps()
+    assert all(line.startswith("  · ") and line.endswith(".") for line in lines[1:])
+    cuts = [step for step in scenario.steps() if isinstance(step, Measure) and step.instrument == "cut"]
+    assert all(cut.source and cut.range and cut.basis for cut in cuts)
+
+
+@pytest.mark.parametrize("name", available())
+@pytest.mark.parametrize("world", ["embedded", "tiny"])
+def test_a_shipped_scenario_has_an_equilibrium(name: str, world: str, request: pytest.FixtureRequest):
+    economy = request.getfixturevalue(world)
+    outcome = simulate(economy, name)
+    assert outcome.converged
+    assert outcome.residual <= 1e-10  # the default tolerance
+    assert np.isfinite(outcome.real_income).all()
+    signs = {"us-relief": 1, "all-lift": 1, "embargo": -1, "status-quo-2025": -1}
+    assert np.sign(outcome.real_income.sel(country="RUS")) == signs[name]
+
+
+def test_the_status_quo_undone_by_all_is_the_data_year_without_its_sanctions(embedded: Economy):
+    change = np.asarray(Scenario.load("all-lift").shock(embedded).weight_change)
+    russia = embedded.countries.index("RUS")
+    germany, china = embedded.countries.index("DEU"), embedded.countries.index("CHN")
+    oil, finance = embedded.sectors.index("B06"), embedded.sectors.index("K")
+    assert change[germany, russia, oil] == pytest.approx(1 / (1 - 0.41), rel=ROUNDING)
+    assert change[russia, germany, oil] == pytest.approx(1 / (1 - 0.57), rel=ROUNDING)
+    assert change[germany, russia, finance] == 1
+    assert change[china, russia, oil] == 1
+
+
+# Files ------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_reads_as_the_same_scenario_in_python(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\ntitle: A test\nagainst: status-quo-2025\nmeasures:\n"
+        "  - by: USA\n    on: [RUS, NO, on]\n    instrument: cut\n    size: 0.5\n    range: [0.4, 0.6]\n"
+        "  - lift: {by: USA, on: NO}\n",
+        encoding="utf-8",
+    )
+    measures = (Measure("USA", ["RUS", "NO", "on"], "cut", 0.5, range=[0.4, 0.6]), Lifting("USA", "NO"))
+    assert Scenario.load(path) == Scenario("mine", "A test", measures, against="status-quo-2025")
+
+
+def test_a_mapping_is_a_scenario_too():
+    content = {"name": "m", "title": "Mapped", "measures": [{"by": "USA", "on": "RUS", "instrument": "ban"}]}
+    assert Scenario.load(content).measures == (Measure("USA", "RUS", "ban"),)
+    assert Scenario.load(Scenario.load(content)) == Scenario.load(content)
+
+
+def test_a_base_beside_the_file_is_found_and_its_measures_come_first(tmp_path):
+    measure = "  - {by: USA, on: RUS, instrument: ban}\n"
+    (tmp_path / "below.yaml").write_text(f"name: b\ntitle: Below\nfocus: RUS\nmeasures:\n{measure}", "utf-8")
+    (tmp_path / "above.yaml").write_text(
+        "name: a\ntitle: Above\nbase: below.yaml\nagainst: below.yaml\nmeasures:\n  - lift: {by: USA}\n",
+        "utf-8",
+    )
+    above = Scenario.load(tmp_path / "above.yaml")
+    assert above.sentences() == [
+        "The United States bans all trade with Russia.",
+        "The United States lifts all its measures.",
+    ]
+    assert above.focus == "RUS"
+    assert Scenario.load(above.against).name == "b"
+
+
+def test_the_baseline_is_a_scenario_that_does_nothing(tiny: Economy):
+    baseline = Scenario.load(BASELINE)
+    assert baseline.sentences() == ["Nothing is changed: the data year as it is."]
+    shock = baseline.shock(tiny)
+    assert shock.weight_change is shock.blocked is shock.trade_cost_change is None
+
+
+def test_every_validator_of_the_schema_is_explained_in_plain_words():
+    text = (labels.DATA / "scenario.schema.json").read_text(encoding="utf-8")
+    for hard in ("oneOf", "anyOf", "allOf", "const", "format", "minimum", "maximum", "dependent"):
+        assert f'"{hard}' not in text
+
+
+def test_every_shipped_file_is_named_after_its_scenario():
+    assert [Scenario.load(path).name for path in sorted(SHIPPED.glob("*.yaml"))] == available()
