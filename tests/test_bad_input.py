@@ -1,10 +1,13 @@
 """Bad input, by command line and by Python: one paragraph, the place and the mend in it, nothing left behind."""
 
+import contextlib
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from detente.calibration import calibrate
 from detente.cli import main
@@ -12,12 +15,12 @@ from detente.economy import Economy
 from detente.errors import InputError
 from detente.measure import Measure
 from detente.outcome import simulate
-from detente.scenario import Scenario
+from detente.scenario import SHIPPED, Scenario
 from detente.shock import Shock
 from detente.world import World
 
 HEAD = "name: mine\ntitle: A test\n"
-GOOD = HEAD + "measures:\n  - by: USA\n    on: RUS\n    instrument: ban\n"
+PAIR = "by: USA\n    on: RUS\n    "
 
 
 @pytest.fixture
@@ -64,32 +67,17 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
             "no country `DEU` (Germany) in this world. Leave it out",
         ),
         ("by: EU27\n    on: RUS\n    instrument: ban", "country group `EU27` has no member in this world"),
-        (
-            "by: USA\n    on: RUS\n    sectors: enrgy\n    instrument: ban",
-            "no sector `enrgy`. Did you mean `Energy`",
-        ),
+        (PAIR + "sectors: enrgy\n    instrument: ban", "no sector `enrgy`. Did you mean `Energy`"),
         ("by: USA\n    on: USA\n    instrument: ban", "United States is both sender and target."),
         ("by: coalition\n    on: [RUS, USA]\n    instrument: ban", "take `USA` out of `by` or out of `on`"),
-        ("by: USA\n    on: RUS\n    instrument: cut", "measure 1: A `cut` needs a `size`"),
-        ("by: USA\n    on: RUS\n    instrument: cut\n    size: 1", "expected at least 0 and below 1"),
-        ("by: USA\n    on: RUS\n    instrument: cut\n    size: -0.2", "expected at least 0 and below 1"),
-        (
-            "by: USA\n    on: RUS\n    instrument: cut\n    size: .nan",
-            "`size` of a cut is nan; expected a number",
-        ),
-        (
-            "by: USA\n    on: RUS\n    instrument: cut\n    size: 90%",
-            "line 7, measure 1, `size`: found `'90%'`",
-        ),
-        ("by: USA\n    on: RUS\n    instrument: cut\n    size: true", "expected a number, as 0.9"),
-        (
-            "by: USA\n    on: RUS\n    instrument: cut\n    sise: 0.9",
-            "line 7, measure 1, `sise`: There is no key",
-        ),
-        (
-            "by: USA\n    on: RUS\n    instrument: bam",
-            "line 6, measure 1, `instrument`: There is no instrument",
-        ),
+        (PAIR + "instrument: cut", "measure 1: A `cut` needs a `size`"),
+        (PAIR + "instrument: cut\n    size: 1", "expected at least 0 and below 1"),
+        (PAIR + "instrument: cut\n    size: -0.2", "expected at least 0 and below 1"),
+        (PAIR + "instrument: cut\n    size: .nan", "`size` of a cut is nan; expected a number"),
+        (PAIR + "instrument: cut\n    size: 90%", "line 7, measure 1, `size`: found `'90%'`"),
+        (PAIR + "instrument: cut\n    size: true", "expected a number, as 0.9"),
+        (PAIR + "instrument: cut\n    sise: 0.9", "line 7, measure 1, `sise`: There is no key"),
+        (PAIR + "instrument: bam", "line 6, measure 1, `instrument`: There is no instrument"),
         ("by: USA\n    on: RUS", "line 4, measure 1: the key `instrument` is missing"),
         ("by: USA\n    on: 7\n    instrument: ban", "line 5, measure 1, `on`: found `7`, expected a code"),
         ("by: []\n    on: RUS\n    instrument: ban", "line 4, measure 1, `by`: found `[]`"),
@@ -128,6 +116,8 @@ def test_a_bad_measure_is_refused_with_file_line_and_mend(refused, entry: str, m
         (HEAD + "measures:\n\t- by: USA\n", "line 4: not valid YAML"),
         (HEAD + "measures: [\n", "not valid YAML"),
         (HEAD + "---\nname: second\n", "line 3: not valid YAML"),
+        (HEAD + "focus: !!int ''\n", "not valid YAML"),
+        (HEAD + "focus: !!timestamp soon\n", "not valid YAML"),
         (HEAD + "focus: !!python/name:os.system\n", "line 3: not valid YAML"),
         (HEAD + "measures: &a [*a]\n", "expected keys with values"),
         (HEAD + "measures: " + "[" * 3000, "not valid YAML"),
@@ -150,6 +140,53 @@ def test_a_file_that_is_no_text_is_refused(refused, tmp_path: Path):
     assert "cannot be read" in refused("mine.yaml")
     (tmp_path / "folder.yaml").mkdir()
     assert "There is no scenario file `folder.yaml`" in refused("folder.yaml")
+
+
+FRAGMENTS = [
+    "- ",
+    ": ",
+    "{",
+    "}",
+    "[",
+    "]",
+    "null",
+    ".nan",
+    "1e400",
+    "-1",
+    "'",
+    "&a ",
+    "*a",
+    "!!int ",
+    "<<: ",
+]
+FRAGMENTS += [
+    "\n",
+    "  ",
+    "\t",
+    "all",
+    "? ",
+    "| ",
+    "2020-13-40",
+    "0x",
+    "\N{SNOWMAN}",
+    "\x00",
+    "%",
+    "---\n",
+    "lift: ",
+]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 30), st.sampled_from(FRAGMENTS)), min_size=1))
+def test_a_mangled_file_loads_or_is_refused_and_nothing_else(tmp_path_factory, edits):
+    text = (SHIPPED / "status-quo-2025.yaml").read_text(encoding="utf-8")
+    text += "  - lift: {by: USA, on: RUS, direction: imports, id: coalition-imports}\n"
+    for start, length, fragment in edits:
+        start %= len(text)
+        text = text[:start] + fragment + text[start + length :]
+    path = tmp_path_factory.getbasetemp() / "mangled.yaml"
+    path.write_text(text, encoding="utf-8")
+    with contextlib.suppress(InputError):
+        assert str(Scenario.load(path))
 
 
 def test_an_unknown_scenario_gets_the_nearest_name(refused):
@@ -253,9 +290,7 @@ def test_a_damaged_world_is_refused_with_the_cell(refused, tmp_path: Path, value
     with h5py.File(tmp_path / "bad.nc", "r+") as file:
         file["final_trade"][0, 1, 2] = value  # pyright: ignore[reportIndexIssue]
     given = refused("us-relief", "--world", "bad.nc")
-    assert message in given
-    assert "RUS" in given
-    assert "GDS" in given
+    assert all(part in given for part in (message, "RUS", "GDS"))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The command line: what each command prints, where, with which exit code, and what it does not import."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -207,31 +208,30 @@ def test_misuse_of_the_command_line_ends_with_exit_code_2(detente, arguments: li
 # Cost -------------------------------------------------------------------------------------------------------
 
 
-def test_the_command_line_loads_nothing_heavy_before_a_command_needs_it():
-    heavy = [
-        "jax",
-        "equinox",
-        "numpy",
-        "scipy",
-        "pandas",
-        "xarray",
-        "altair",
-        "vl_convert",
-        "yaml",
-        "jsonschema",
-    ]
-    code = f"import sys, detente.cli; print(*[name for name in {heavy} if name in sys.modules])"
+HEAVY = ["jax", "equinox", "scipy", "pandas", "xarray", "altair", "vl_convert"]
+LIGHT = ["numpy", "yaml", "jsonschema", "rich"]  # small, and still too much for --help
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [(["--help"], HEAVY + LIGHT), (["show", "us-relief"], HEAVY), (["scenarios"], HEAVY)],
+)
+def test_nothing_heavy_is_imported_before_a_command_needs_it(arguments: list[str], unwanted: list[str]):
+    code = (
+        "import atexit, sys; from detente.cli import main\n"
+        f"atexit.register(lambda: print(*[n for n in {unwanted} if n in sys.modules], file=sys.stderr))\n"
+        f"sys.argv = ['detente', *{arguments}]; main()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout.strip() == ""
+    assert done.stdout
+    assert done.stderr.strip() == ""
 
 
-def test_output_survives_a_terminal_without_the_signs(tmp_path: Path):
+def test_output_survives_a_terminal_without_the_signs():
     command = [sys.executable, "-m", "detente", "show", "us-relief"]
     environment = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
-    import os
-
     done = subprocess.run(
         command, capture_output=True, env={**os.environ, **environment}, timeout=60, check=False
     )

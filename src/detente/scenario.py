@@ -5,17 +5,19 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detente import labels, scenario_file
-from detente.economy import Economy
 from detente.errors import InputError, unknown_name
 from detente.measure import Lifting, Measure
 from detente.scenario_file import Source
 from detente.shock import Shock
+
+if TYPE_CHECKING:  # reading and printing scenarios shall not wait for the engine
+    from detente.economy import Economy
 
 SHIPPED = labels.DATA / "scenarios"
 BASELINE = "baseline"
@@ -27,7 +29,7 @@ class Scenario:
 
     name; title (one line); base: a scenario whose measures come first; against: the situation that results
     are compared with by default ("baseline" is the data year as it is); focus: the country whose trade the
-    report looks at.
+    report looks at, left out that of the base, or the one country that all measures are directed at.
     Printing it gives one sentence a measure.
     """
 
@@ -50,6 +52,13 @@ class Scenario:
             raise InputError(
                 f"`base` of scenario `{self.name}` must be a scenario: use `Scenario.load({self.base!r})`."
             )
+        if not self.focus:
+            object.__setattr__(self, "focus", self.base.focus if self.base else self._target())
+
+    def _target(self) -> str:
+        """The code that stands alone in `on` in every measure, if there is one."""
+        targets = {str(step.on).upper() for step in self.measures if isinstance(step, Measure)}
+        return targets.pop() if len(targets) == 1 and targets <= labels.countries().keys() else ""
 
     @classmethod
     def load(cls, name: "str | os.PathLike[str] | Mapping[str, Any] | Scenario") -> "Scenario":
@@ -82,7 +91,7 @@ class Scenario:
         head = f"{self.name}: {self.title}" if self.title else self.name
         return "\n".join([head, *(f"  · {line}" for line in self.sentences())])
 
-    def shock(self, economy: Economy) -> Shock:
+    def shock(self, economy: "Economy") -> Shock:
         """The changes that the measures make to `economy`'s baseline.
 
         Cuts multiply the trade weight κ̂^(−θ) by (1 − size)/(1 − in_data) where in force and by
@@ -121,7 +130,7 @@ class _Imposed(NamedTuple):
     lifted: NDArray[np.bool_]
 
 
-def _impose(measure: Measure, imposed: list[_Imposed], economy: Economy) -> None:
+def _impose(measure: Measure, imposed: list[_Imposed], economy: "Economy") -> None:
     reach = measure.cells(economy.countries, economy.sectors)
     for earlier, its_reach, in_force, lifted in imposed:
         same = (earlier.instrument, earlier.size) == (measure.instrument, measure.size)
@@ -135,7 +144,7 @@ def _impose(measure: Measure, imposed: list[_Imposed], economy: Economy) -> None
     imposed.append(_Imposed(measure, reach, reach.copy(), np.zeros_like(reach)))
 
 
-def _lift(lifting: Lifting, imposed: list[_Imposed], economy: Economy) -> None:
+def _lift(lifting: Lifting, imposed: list[_Imposed], economy: "Economy") -> None:
     ids = [entry.measure.id for entry in imposed if entry.measure.id]
     if lifting.id and lifting.id not in ids:
         raise unknown_name("measure with the id", lifting.id, ids)
@@ -152,7 +161,7 @@ def _lift(lifting: Lifting, imposed: list[_Imposed], economy: Economy) -> None:
         )
 
 
-def _shock(name: str, imposed: Sequence[_Imposed], economy: Economy) -> Shock:
+def _shock(name: str, imposed: Sequence[_Imposed], economy: "Economy") -> Shock:
     shape = economy.trade_share.shape
     weight, cost, blocked = np.ones(shape), np.ones(shape), np.zeros(shape, bool)
     duties = {
@@ -227,7 +236,7 @@ def _build(source: Source) -> Scenario:
         measures=tuple(steps),
         base=base,
         against=against,
-        focus=content.get("focus", base.focus if base else ""),
+        focus=content.get("focus", ""),
         description=content.get("description", ""),
     )
 
@@ -236,6 +245,7 @@ def _step(entry: Mapping[str, Any], place: str) -> Measure | Lifting:
     try:
         if "lift" in entry:
             return Lifting(**entry["lift"], place=place)
-        return Measure(**entry, place=place)
+        span = {"range": tuple(entry["range"])} if "range" in entry else {}
+        return Measure(**{**entry, **span}, place=place)
     except InputError as problem:
         raise InputError(f"{place}: {problem}") from None

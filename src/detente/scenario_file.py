@@ -103,7 +103,8 @@ def _parse(text: str, name: str) -> tuple[Any, yaml.Node | None]:
         mark = problem.problem_mark or problem.context_mark
         place = f"{name}, line {mark.line + 1}" if mark else name
         shown = problem.problem
-    except (yaml.YAMLError, ValueError) as problem:  # a ValueError: a date with a thirteenth month
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as problem:
+        # the last three: a date with a thirteenth month, a `!!tag` on a text that does not fit it
         place, shown = name, " ".join(str(problem).split())
     except RecursionError:
         place, shown = name, "it is nested too deeply"

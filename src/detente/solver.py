@@ -138,8 +138,8 @@ def _keep_positive(new: Array, old: Array) -> Array:
 def _mix(outer: Array, move: Array, past_outer: Array, past_move: Array, count: Array) -> Array:
     """Anderson's move from the last `MEMORY` points and moves (rows; unfilled rows are masked)."""
     filled = (jnp.arange(MEMORY) < count)[:, None]
-    d_move = jnp.where(filled, move - past_move, 0.0)
-    d_outer = jnp.where(filled, outer - past_outer, 0.0)
+    d_move = jnp.where(filled, move[None, :] - past_move, 0.0)
+    d_outer = jnp.where(filled, outer[None, :] - past_outer, 0.0)
     normal = d_move @ d_move.T
     ridge = 1e-14 * jnp.trace(normal) + jnp.finfo(outer.dtype).tiny
     weights = _solve_small(normal + ridge * jnp.eye(MEMORY), d_move @ move)
@@ -323,7 +323,7 @@ def _responses(
         def step(carry):
             s, _, count = carry
             gap = jax.vmap(linear)(s) + forcing
-            return s + jnp.einsum("nab,wnb->wna", inverse, gap), jnp.max(jnp.abs(gap) / scale), count + 1
+            return s + jnp.einsum("nab,wnb->wna", inverse, gap), jnp.max(jnp.abs(gap) / scale[None]), count + 1
 
         def unfinished(carry):
             return (carry[1] > RESPONSE_ACCURACY) & (carry[2] < RESPONSE_LIMIT)
