@@ -170,9 +170,9 @@ def test_a_shipped_scenario_prints_and_is_complete(name: str):
 
 
 @pytest.mark.parametrize("name", available())
-@pytest.mark.parametrize("world", ["economy", "tiny"])
-def test_a_shipped_scenario_has_an_equilibrium(name: str, world: str, request: pytest.FixtureRequest):
-    outcome = simulate(request.getfixturevalue(world), name)
+@pytest.mark.parametrize("which", ["economy", "tiny"])
+def test_a_shipped_scenario_has_an_equilibrium(name: str, which: str, request: pytest.FixtureRequest):
+    outcome = simulate(request.getfixturevalue(which), name)
     assert outcome.converged
     assert outcome.residual <= 1e-10  # the default tolerance
     assert np.isfinite(outcome.real_income).all()

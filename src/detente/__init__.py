@@ -16,7 +16,7 @@ Names are loaded when first used, so that importing the package costs nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from detente.version import __version__ as __version__
 
 _HOME = {
     "World": "world",
@@ -24,6 +24,7 @@ _HOME = {
     "calibrate": "calibration",
     "elasticity_sets": "calibration",
     "Shock": "shock",
+    "Lifting": "measure",
     "Measure": "measure",
     "Scenario": "scenario",
     "Equilibrium": "equilibrium",
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from detente.errors import DetenteError as DetenteError
     from detente.errors import InfeasibleError as InfeasibleError
     from detente.errors import InputError as InputError
+    from detente.measure import Lifting as Lifting
     from detente.measure import Measure as Measure
     from detente.outcome import Outcome as Outcome
     from detente.outcome import simulate as simulate

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detente import __version__
+from detente.version import __version__
 from detente.errors import ConvergenceError, DetenteError, InputError
 
 if TYPE_CHECKING:

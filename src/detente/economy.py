@@ -137,7 +137,7 @@ class Economy(eqx.Module):
         if closure == "balanced" and abs(d).max() > 0:
             raise InputError(
                 "The closure 'balanced' is for an economy without deficits, and these sum to "
-                f"{abs(d).sum() / 2:.3g} of world factor income. Build it with closure='fixed', then detente.balance(economy)."
+                f"{abs(d).sum() / 2:.3g} of world factor income. Build with closure='fixed', then call detente.balance."
             )
         accounts = _rest(pi, gamma, v, alpha, d, t, e, countries)
         return cls(

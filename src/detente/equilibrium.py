@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
 from detente import equations
 from detente.economy import Economy
 from detente.equations import Situation, Unknowns
-from detente.errors import ConvergenceError, InfeasibleError, InputError
+from detente.errors import ConvergenceError, InfeasibleError
+from detente.feasibility import components, refuse_stranded
 from detente.shock import Labels, Shock
 from detente.solver import Gap, Preconditioner, linear_response, newton
 from detente.solver import solve as drive
@@ -154,7 +154,7 @@ def situation(economy: Economy, shock: Shock) -> Situation:
     if blocked is not None:
         factor = np.where(blocked, 0.0, factor)
     trade_weight = np.asarray(economy.trade_share) * factor
-    _refuse_stranded(economy, trade_weight)
+    refuse_stranded(economy, trade_weight)
 
     def inner(values: NDArray) -> Array:
         return jnp.asarray(np.ascontiguousarray(values.transpose(2, 0, 1)))
@@ -177,53 +177,6 @@ def situation(economy: Economy, shock: Shock) -> Situation:
 
 def _rate(rate: Array | None, shape: tuple[int, int, int]) -> NDArray:
     return np.zeros(shape) if rate is None else np.asarray(rate)
-
-
-def _refuse_stranded(economy: Economy, trade_weight: NDArray) -> None:
-    """A user who buys a good and is left with no source for it has no finite price."""
-    stranded = (trade_weight.sum(axis=1) <= 0) & (np.asarray(economy.spending) > 0)
-    if stranded.any():
-        cells = [f"{economy.countries[n]} sector {economy.sectors[j]}" for n, j in np.argwhere(stranded)]
-        more = f" and {len(cells) - 3} more" if len(cells) > 3 else ""
-        raise InputError(
-            f"The shock leaves {', '.join(cells[:3])}{more} without any supplier: every source bought from in the "
-            "baseline is banned and there is none at home. Leave one source open, use a deep cut instead of a ban "
-            "(cut: 0.99), or take the sector out of the measure."
-        )
-
-
-def components(economy: Economy, at: Situation) -> NDArray:
-    """Groups of countries that trade with each other at all, as a label per country [country].
-
-    Relative wages between two groups mean nothing, so each keeps its own numéraire. Raises `InfeasibleError` where trade
-    balance cannot hold: a group that only buys or only sells while its deficit says otherwise, or a closed group whose
-    deficits do not sum to zero.
-    """
-    linked = np.einsum("jni,nj->ni", np.asarray(at.trade_weight), np.asarray(economy.spending)) > 0
-    count, mutual = connected_components(linked, directed=True, connection="strong")
-    for group in range(count if count > 1 else 0):
-        _refuse_cut_off(economy, linked, mutual == group)
-    return connected_components(linked, directed=False)[1]
-
-
-def _refuse_cut_off(economy: Economy, linked: NDArray, inside: NDArray) -> None:
-    imports, exports = linked[inside][:, ~inside].any(), linked[~inside][:, inside].any()
-    balance = float(np.asarray(economy.deficit)[inside].sum())
-    if not imports and not exports:
-        stuck, what = abs(balance) > 1e-12, "neither imports nor exports"
-    elif imports and not exports:
-        stuck, what = balance <= 0, "cannot export"
-    else:
-        stuck, what = exports and not imports and balance >= 0, "cannot import"
-    if stuck:
-        names = np.asarray(economy.countries)[inside]
-        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        verb = "it" if len(names) == 1 else "this group"
-        raise InfeasibleError(
-            f"The shock cuts {shown} off: {verb} {what} any more, yet its external balance under the closure "
-            f"'{economy.closure}' is {-balance * economy.unit_value:,.4g} {economy.unit}. No prices make these agree. "
-            "Use deficits='balanced', or leave some trade open in both directions."
-        )
 
 
 def _preconditioner(
@@ -313,7 +266,7 @@ def solve(
     Raises `InputError` (bad cell, user without supplier) and `InfeasibleError` (closure and shock contradict) always.
     """
     at = situation(economy, shock)
-    label = components(economy, at)
+    label = components(economy, np.asarray(at.trade_weight))
     system = _system(at, label)
     start = _start(economy)
     found = _equilibrium(_search(economy, system, start, tolerance, max_steps), at, economy, tolerance)

@@ -21,6 +21,7 @@ from detente.equilibrium import TOLERANCE, Equilibrium, solve
 from detente.errors import InputError
 from detente.scenario import BASELINE, Scenario
 from detente.shock import Shock
+from detente.version import __version__
 
 Situation = Scenario | Shock | str | os.PathLike[str] | Mapping[str, Any]
 
@@ -142,8 +143,6 @@ class Outcome:
     @property
     def provenance(self) -> dict[str, Any]:
         """What the numbers rest on: data, elasticities, closure, tolerance, residual, version."""
-        from detente import __version__
-
         return {
             "data": {},
             "elasticities": {"name": "given by the user", "source": ""},
@@ -218,8 +217,8 @@ class Outcome:
         terms_of_trade = Σ_j Σ_i (E_in (ĉ_n − 1) − M_ni (ĉ_i − 1)) / I_n; volume_of_trade = Σ_j Σ_i t_ni (M'_ni − M_ni −
         M_ni (ĉ_i − 1)) / I_n; trade_cost = −Σ_j Σ_i M_ni (d̂_ni − 1) / I_n, the resource cost of frictions (zero in the
         paper); total, their sum. M is imports at the border, E exports, both before. An approximation: for large shocks it
-        differs from `real_income` even in sign, because revenue lost is valued at old prices (Mexico in NAFTA: 1.31 percent
-        against 0.007). Raises `InputError` where a flow is banned in one situation only: its friction is infinite.
+        differs from `real_income` widely, because it values all additional imports at the old duty (Mexico in NAFTA: 1.31
+        percent against 0.007). Raises `InputError` where a flow is banned in one situation only: its friction is infinite.
         """
         before, after = self._flows["before"], self._flows["after"]
         if ((before > 0) != (after > 0)).any():
@@ -333,7 +332,7 @@ class Outcome:
         return lines
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `detente run --json` prints; keys are documented in docs/json.md. Plain numbers and texts only."""
+        """The object that `detente run --json` prints; its keys stand in docs/json.md. Plain numbers and texts."""
         table = self.data
 
         def by_country(name: str) -> dict[str, float]:

@@ -153,7 +153,7 @@ def _solve_small(matrix: Array, right: Array) -> Array:
     rows = jnp.concatenate([matrix, right[:, None]], axis=1)
     for k in range(size):
         pivot = rows[k] / rows[k, k]
-        rows = rows - rows[:, k, None] * pivot
+        rows = rows - rows[:, k, None] * pivot[None, :]
         rows = rows.at[k].set(pivot)
     return rows[:, -1]
 
