@@ -113,7 +113,7 @@ def real_income_map_spec(outcome: "Outcome") -> Spec:
     missing = [(labels.label_point(row["code"]), row["value"]) for row in rows if row["id"] not in drawn]
     points = [{"lon": point[0], "lat": point[1], "v": value} for point, value in missing if point]
     outside = sorted((row for row in rows if abs(row["value"]) > limit), key=lambda row: -abs(row["value"]))
-    note = "Borders as Natural Earth draws them; no position is taken."
+    note = "Borders after Natural Earth, Crimea as in UN General Assembly resolution 68/262."
     if points:
         note = f"Circles: places too small for the map. {note}"
     if outside:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detente.version import __version__
 from detente.errors import ConvergenceError, DetenteError, InputError
+from detente.version import __version__
 
 if TYPE_CHECKING:
     from detente.outcome import Outcome
@@ -234,8 +234,8 @@ def _print_published(result: "Nafta") -> None:
 
 def _print_all(result: "Nafta") -> None:
     typer.echo(
-        "\n`welfare` is the paper's first-order formula, evaluated once. `real income` is exact: it counts "
-        "the tariff revenue\nlost at the volumes that result, which is why Mexico's gain all but vanishes.\n"
+        "\n`welfare` is the paper's first-order formula, evaluated once: it values all additional imports at "
+        "the tariff\nof 1993, which falls away as they come. `real income` is exact.\n"
     )
     names = ["real_income", "welfare", "terms_of_trade", "volume_of_trade", "real_wage", "bloc_imports"]
     typer.echo(f"{'':6}" + "".join(f"{name.replace('_', ' '):>17}" for name in names))

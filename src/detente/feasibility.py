@@ -34,7 +34,8 @@ def components(economy: Economy, trade_weight: NDArray) -> NDArray:
     """
     linked = np.einsum("jni,nj->ni", trade_weight, np.asarray(economy.spending)) > 0
     count, mutual = connected_components(linked, directed=True, connection="strong")
-    for group in range(count if count > 1 else 0):
+    by_size = np.argsort(np.bincount(mutual), kind="stable")  # name the country cut off, not everyone else
+    for group in by_size if count > 1 else ():
         _refuse_cut_off(economy, linked, mutual == group)
     return connected_components(linked, directed=False)[1]
 
@@ -54,6 +55,6 @@ def _refuse_cut_off(economy: Economy, linked: NDArray, inside: NDArray) -> None:
         verb = "it" if len(names) == 1 else "this group"
         raise InfeasibleError(
             f"The shock cuts {shown} off: {verb} {what} any more, yet its external balance under the closure "
-            f"'{economy.closure}' is {-balance * economy.unit_value:,.4g} {economy.unit}. No prices make these agree. "
+            f"'{economy.closure}' is {-balance * economy.unit_value:,.6g} {economy.unit}. No prices make these agree. "
             "Use deficits='balanced', or leave some trade open in both directions."
         )

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from detente import labels
 from detente.calibration import UNITS_IN_USD
-from detente.digits import format_percent, format_usd
+from detente.decomposition import first_order
+from detente.digits import NEGLIGIBLE, format_percent, format_usd
 from detente.economy import Economy
 from detente.equilibrium import TOLERANCE, Equilibrium, solve
 from detente.errors import InputError
@@ -212,34 +213,13 @@ class Outcome:
         return {"before": self.before.trade(), "after": self.after.trade()}
 
     def first_order(self) -> xr.Dataset:
-        """The first-order split of Caliendo & Parro (2015, eq. 16), evaluated once from `against`; percent [country].
+        """The first-order split of the welfare change (`detente.decomposition.first_order`), percent [country].
 
-        terms_of_trade = Σ_j Σ_i (E_in (ĉ_n − 1) − M_ni (ĉ_i − 1)) / I_n; volume_of_trade = Σ_j Σ_i t_ni (M'_ni − M_ni −
-        M_ni (ĉ_i − 1)) / I_n; trade_cost = −Σ_j Σ_i M_ni (d̂_ni − 1) / I_n, the resource cost of frictions (zero in the
-        paper); total, their sum. M is imports at the border, E exports, both before. An approximation: for large shocks it
-        differs from `real_income` widely, because it values all additional imports at the old duty (Mexico in NAFTA: 1.31
-        percent against 0.007). Raises `InputError` where a flow is banned in one situation only: its friction is infinite.
+        Variables terms_of_trade, volume_of_trade, trade_cost and total. An approximation, evaluated once: for large shocks
+        it differs from `real_income` widely, because it values all additional imports at the old duty (Mexico in NAFTA:
+        1.31 percent against 0.007). Raises `InputError` where a flow is banned in one situation only.
         """
-        before, after = self._flows["before"], self._flows["after"]
-        if ((before > 0) != (after > 0)).any():
-            raise InputError(
-                "The first-order split is not defined when a flow is banned in one of the two situations: its friction is "
-                "infinite. Use `real_income`, which is exact, or replace the ban by a deep cut."
-            )
-        income = np.asarray(self.before.income)
-        cost = np.asarray(self.after.cost_change) / np.asarray(self.before.cost_change) - 1
-        tariff = _rate(self.shock_before.tariff_new, self.economy.tariff, before.shape)
-        tax = _rate(self.shock_before.export_tax_new, self.economy.export_tax, before.shape)
-        new_tax = _rate(self.shock_after.export_tax_new, self.economy.export_tax, before.shape)
-        border, border_after = before * (1 + tax), after * (1 + new_tax)
-        exports, imports = before.sum(axis=0), np.einsum("nij,ij->n", border, cost)
-        revenue = np.einsum("nij,nij->n", tariff, border_after - border - border * cost[None, :, :])
-        parts = {
-            "terms_of_trade": ((exports * cost).sum(axis=1) - imports) / income,
-            "volume_of_trade": revenue / income,
-            "trade_cost": -np.einsum("nij,nij->n", border, np.expm1(self._friction())) / income,
-        }
-        parts["total"] = sum(parts.values(), np.zeros_like(income))
+        parts = first_order(self.economy, self.shock_before, self.shock_after, self.before, self.after)
         data = xr.Dataset(
             {name: ("country", 100 * value) for name, value in parts.items()},
             {"country": list(self.economy.countries)},
@@ -247,18 +227,6 @@ class Outcome:
         for name in data:
             data[name].attrs = {"units": "percent", "long_name": str(name).replace("_", " ").capitalize()}
         return data
-
-    def _friction(self) -> NDArray:
-        """ln d̂ between the situations, from costs and direct cuts [importer, exporter, sector]."""
-        theta = np.asarray(self.economy.trade_elasticity)
-        total = np.zeros(self.economy.trade_share.shape)
-        for sign, shock in ((1, self.shock_after), (-1, self.shock_before)):
-            if shock.trade_cost_change is not None:
-                total = total + sign * np.log(np.asarray(shock.trade_cost_change))
-            if shock.weight_change is not None:
-                weight = np.broadcast_to(np.asarray(shock.weight_change, float), total.shape)
-                total = total - sign * np.log(np.where(weight > 0, weight, 1.0)) / theta
-        return total
 
     def group(self, countries: str | Sequence[str]) -> dict[str, float]:
         """Real income (percent), equivalent variation and spending before, of countries taken as one.
@@ -279,29 +247,53 @@ class Outcome:
         return frame
 
     def summary(self, most: int = 5) -> str:
-        """The answer in a few lines: situations, focus country, main parties, largest gains and losses, quality."""
-        lines = [f"{self.title}", f"{self.scenario} compared with {self.against}", ""]
+        """The answer in a few lines: main parties, largest gains and losses, trade of the focus country, quality."""
         rows = [(labels.country_name(code), self.group(code)) for code in self._parties()]
         rows.append(("World", self.group("all")))
         width = max(len(name) for name, _ in rows) + 2
-        lines.append(f"{'':{width}}{'real income':>14}{'equivalent variation':>26}")
+        lines = [self.title, f"{self.scenario} compared with {self.against}", ""]
+        lines.append(f"{'':{width}}{'real income':>14}{'equivalent variation':>24}")
+        lines.append(f"{'':{width}}{'':>14}{self.money:>24}")
         lines += [
-            f"{name:{width}}{format_percent(row['real_income']):>14}"
-            f"{format_usd(row['equivalent_variation']):>14} {self.money}"
+            f"{name:{width}}{format_percent(row['real_income']):>14}{format_usd(row['equivalent_variation']):>24}"
             for name, row in rows
         ]
-        order = self.data["equivalent_variation"].to_series().sort_values()
-        ranked = [(labels.country_name(str(code)), value) for code, value in order.items()]
-        gains = [f"{name} {format_usd(value)}" for name, value in ranked[::-1] if value > 0][:most]
-        losses = [f"{name} {format_usd(value)}" for name, value in ranked if value < 0][:most]
-        lines += ["", f"gain most ({self.money}): {', '.join(gains) or 'nobody'}"]
-        lines += [f"lose most ({self.money}): {', '.join(losses) or 'nobody'}", ""]
-        state = "converged" if self.converged else "NOT CONVERGED"
+        worth = {
+            str(code): float(value) for code, value in self.data["equivalent_variation"].to_series().items()
+        }
+        gains, losses = _extremes(worth, most)
+        if gains or losses:
+            lines += ["", f"gain most ({self.money}): {gains or 'no country'}"]
+            lines += [f"lose most ({self.money}): {losses or 'no country'}", "", *self._trade_lines()]
+        else:
+            lines += ["", "No country gains or loses enough to print: the two situations come to the same."]
+        return "\n".join([*lines, "", *self._quality()])
+
+    def _trade_lines(self) -> list[str]:
+        """Exports and imports of the focus country, before and after, with the partners that change most."""
+        here = self.economy.countries.index(self.focus)
+        lines = []
+        for word, axis in (("exports", 1), ("imports", 0)):
+            before, after = (
+                np.delete(np.take(self._flows[when], here, axis=axis).sum(axis=1), here) * self._unit
+                for when in ("before", "after")
+            )
+            partners = [code for code in self.economy.countries if code != self.focus]
+            up, down = _extremes(dict(zip(partners, (after - before).tolist(), strict=True)), 2)
+            name = labels.country_name(self.focus)
+            total = f"{format_usd(before.sum(), sign=False)} → {format_usd(after.sum(), sign=False)}"
+            lines.append(f"{name}'s {word} ({self.money}): {total}; {', '.join(filter(None, (up, down)))}")
+        return lines
+
+    def _quality(self) -> list[str]:
         used = self.provenance
         data = used["data"].get("title", "user's shares") if used["data"] else "user's shares"
-        lines.append(f"{state}, residual {self.residual:.0e}; deficits {self.economy.closure}; ")
-        lines[-1] += f"elasticities {used['elasticities']['name']}; {data}"
-        return "\n".join(lines)
+        state = "converged" if self.converged else "NOT CONVERGED"
+        return [
+            f"{state}, residual {self.residual:.0e}; deficits {self.economy.closure}; "
+            f"elasticities {used['elasticities']['name']}",
+            str(data),
+        ]
 
     def _parties(self) -> list[str]:
         """Who a reader looks for first: the focus country and the main parties that the economy has."""
@@ -402,11 +394,6 @@ def _percent(ratio: NDArray) -> NDArray:
     return 100 * (ratio - 1)
 
 
-def _rate(new: Any, old: Any, shape: tuple[int, ...]) -> NDArray:
-    rate = old if new is None else new
-    return np.zeros(shape) if rate is None else np.broadcast_to(np.asarray(rate, float), shape)
-
-
 def _sentences(situation: Scenario | Shock) -> list[str]:
     if isinstance(situation, Scenario):
         return situation.sentences()
@@ -416,3 +403,12 @@ def _sentences(situation: Scenario | Shock) -> list[str]:
         if getattr(situation, name) is not None
     ]
     return [f"Arrays given by the user change {', '.join(changed) or 'nothing'}."]
+
+
+def _extremes(amounts: Mapping[str, float], most: int) -> tuple[str, str]:
+    """The largest rises and the largest falls, as text; amounts too small to print are left out."""
+    ranked = sorted(amounts.items(), key=lambda item: item[1])
+    shown = [f"{labels.country_name(code)} {format_usd(value)}" for code, value in ranked]
+    falls = [text for text, (_, value) in zip(shown, ranked, strict=True) if value <= -NEGLIGIBLE]
+    rises = [text for text, (_, value) in zip(shown, ranked, strict=True) if value >= NEGLIGIBLE]
+    return ", ".join(rises[::-1][:most]), ", ".join(falls[:most])

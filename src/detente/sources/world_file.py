@@ -46,7 +46,7 @@ def read(path: Path) -> xr.Dataset:
             f"`{path}` {what}. A world is a `.nc` file written by `World.save`; `tiny` is built in."
         )
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as file:
+        with xr.open_dataset(path, engine="h5netcdf", phony_dims="access") as file:
             data = file.load()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(
