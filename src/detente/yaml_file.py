@@ -18,6 +18,7 @@ import yaml
 from detente.errors import InputError, unknown_name
 
 BOOL = "tag:yaml.org,2002:bool"
+DATE = "tag:yaml.org,2002:timestamp"
 KeyPath = Sequence[str | int]
 
 
@@ -47,11 +48,22 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_implicit_resolver(BOOL, re.compile(r"^(?:true|false)$"), list("tf"))
 
 
-def parse(text: str, name: str, entry: str = "entry") -> tuple[Any, yaml.Node | None]:
+class _TextDateLoader(_Loader):
+    """The same, but dates stay texts as well, so that a schema can check them and name the line."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        letter: [(tag, pattern) for tag, pattern in pairs if tag != DATE]
+        for letter, pairs in _Loader.yaml_implicit_resolvers.items()
+    }
+
+
+def parse(
+    text: str, name: str, entry: str = "entry", *, dates_as_text: bool = False
+) -> tuple[Any, yaml.Node | None]:
     """The content as plain data, and its nodes. `name` is the file as shown in messages, `entry` the noun for
     an item of its list. Raises `InputError` for what is no YAML, or repeats a key."""
     try:
-        loader = _Loader(text)
+        loader = (_TextDateLoader if dates_as_text else _Loader)(text)
         tree = loader.get_single_node()
         _refuse_repeated_keys(tree, name, entry)
         return (None if tree is None else loader.construct_document(tree)), tree
@@ -98,11 +110,15 @@ def check(
     """
     from jsonschema import Draft202012Validator
 
+    errors = list(Draft202012Validator(rules).iter_errors(content))
+    misspelt = [error.absolute_path for error in errors if error.validator == "additionalProperties"]
     found = []
-    for error in Draft202012Validator(rules).iter_errors(content):
+    for error in errors:
         path = list(error.absolute_path)
         if error.validator == "additionalProperties":
             path.append(str(_extra_key(error)))
+        elif error.validator == "required" and error.absolute_path in misspelt:
+            continue  # the unknown key is shown first: often it is the missing one
         found.append((line(tree, path) if tree else 0, path, error))
     if found:
         _, path, error = min(found, key=lambda entry: entry[0])
