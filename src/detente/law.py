@@ -5,8 +5,8 @@ turn the law into the measures of a scenario (`Reading.measure`). Nothing here i
 `catalogue`. The format is documented for lawyers in docs/measures.md.
 """
 
+import datetime
 from dataclasses import dataclass
-from datetime import date as Day
 from typing import NamedTuple
 
 from detente.errors import InputError
@@ -53,12 +53,12 @@ class Event(NamedTuple):
     by itself.
     """
 
-    date: Day
+    date: datetime.date
     event: str
     verification: str
     note: str = ""
-    applies: Day | None = None
-    until: Day | None = None
+    applies: datetime.date | None = None
+    until: datetime.date | None = None
 
 
 class Source(NamedTuple):
@@ -102,7 +102,7 @@ class LiftRule(NamedTuple):
 class Renewal(NamedTuple):
     """The date by which a renewal is due."""
 
-    date: Day
+    date: datetime.date
     verification: str
 
 
@@ -171,11 +171,11 @@ class LegalMeasure:
     place: str = ""
 
     @property
-    def adopted(self) -> Day:
+    def adopted(self) -> datetime.date:
         """The day it was first imposed."""
         return self.history[0].date
 
-    def state(self, on: Day | str) -> str:
+    def state(self, on: datetime.date | str) -> str:
         """One of `STATES` on that day (a date, or a text as "2025-02-17").
 
         "not yet": not adopted, or adopted and not yet applicable. A waiver leaves a measure in force. A passed
@@ -198,7 +198,7 @@ class LegalMeasure:
         expired = last is not None and day > last and now in (IN_FORCE, SUSPENDED)
         return LAPSED if expired else now
 
-    def waivers(self, on: Day | str) -> list[Event]:
+    def waivers(self, on: datetime.date | str) -> list[Event]:
         """The waivers that run on that day; one without an end runs until the measure ends."""
         day = as_date(on)
         running = [event for event in self.history if event.event == "waived" and event.date <= day]
@@ -217,12 +217,12 @@ class LegalMeasure:
         return f"{self.id}: {self.title} ({self.number}, {self.adopted})"
 
 
-def as_date(day: Day | str) -> Day:
+def as_date(day: datetime.date | str) -> datetime.date:
     """A date from a date or a text written year-month-day. Raises `InputError`."""
-    if isinstance(day, Day):
+    if isinstance(day, datetime.date):
         return day
     try:
-        return Day.fromisoformat(day)
+        return datetime.date.fromisoformat(day)
     except (TypeError, ValueError):
         raise InputError(
             f"`{day}` is not a date. Write year-month-day, with a day that exists, as 2025-02-17."
