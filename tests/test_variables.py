@@ -8,6 +8,7 @@ import pytest
 
 from detente import equations, labels
 from detente.calibration import calibrate
+from detente.decomposition import first_order
 from detente.economy import Economy
 from detente.equilibrium import Equilibrium, situation
 from detente.errors import InputError
@@ -28,9 +29,9 @@ FORMULAE = {
     ("Equilibrium", "income"): equations.income,
     ("Equilibrium", "tariff_revenue"): equations.tariff_revenue,
     ("Equilibrium", "consumer_price_change"): equations.consumer_price,
-    ("Outcome", "terms_of_trade"): Outcome.first_order,
-    ("Outcome", "volume_of_trade"): Outcome.first_order,
-    ("Outcome", "total"): Outcome.first_order,
+    ("Outcome", "terms_of_trade"): first_order,
+    ("Outcome", "volume_of_trade"): first_order,
+    ("Outcome", "total"): first_order,
 }
 
 

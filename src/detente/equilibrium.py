@@ -138,22 +138,24 @@ def situation(economy: Economy, shock: Shock) -> Situation:
     n, s = len(economy.countries), len(economy.sectors)
     shape = (n, n, s)
     theta = np.asarray(economy.trade_elasticity)
-    factor = np.ones(shape)
+    trade_weight = np.array(economy.trade_share)
     cost, weight = shock.cost(shape, labels), shock.weight(shape, labels)
     if cost is not None:
-        factor = factor * cost**-theta
+        touched = np.flatnonzero(cost != 1)  # a sanction touches few of the cells
+        trade_weight.reshape(-1)[touched] *= cost.reshape(-1)[touched] ** -theta[touched % s]
     if weight is not None:
-        factor = factor * weight
-    old_t, old_e = _rate(economy.tariff, shape), _rate(economy.export_tax, shape)
+        trade_weight *= weight
     new_t, new_e = shock.tariff(shape, labels), shock.export_tax(shape, labels)
-    t, e = (old_t if new_t is None else new_t), (old_e if new_e is None else new_e)
-    duties = bool((t != 0).any() or (e != 0).any() or (old_t != 0).any() or (old_e != 0).any())
+    duties = any(rate is not None for rate in (economy.tariff, economy.export_tax, new_t, new_e))
     if duties:
-        factor = factor * ((1 + t) * (1 + e) / ((1 + old_t) * (1 + old_e))) ** -theta
+        old_t, old_e = _rate(economy.tariff, shape), _rate(economy.export_tax, shape)
+        t, e = (old_t if new_t is None else new_t), (old_e if new_e is None else new_e)
+        trade_weight *= ((1 + t) * (1 + e) / ((1 + old_t) * (1 + old_e))) ** -theta
+    else:
+        t = e = np.zeros(1)
     blocked = shock.ban(shape, labels)
     if blocked is not None:
-        factor = np.where(blocked, 0.0, factor)
-    trade_weight = np.asarray(economy.trade_share) * factor
+        trade_weight[blocked] = 0.0
     refuse_stranded(economy, trade_weight)
 
     def inner(values: NDArray) -> Array:
@@ -169,7 +171,7 @@ def situation(economy: Economy, shock: Shock) -> Situation:
         consumption_share=economy.consumption_share,
         value_added=economy.value_added,
         deficit=economy.deficit,
-        world_income=jnp.sum(economy.income),
+        world_income=jnp.asarray(np.asarray(economy.income).sum()),
         trade_elasticity=economy.trade_elasticity,
         closure=economy.closure,
     )
