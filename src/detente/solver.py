@@ -120,7 +120,8 @@ def _relax(
         _, _, now, count = carry
         return (now > target) & (count < limit)
 
-    first = (start, jnp.inf, jnp.inf, jnp.int32(0))
+    infinite = jnp.asarray(jnp.inf)
+    first = (start, infinite, infinite, jnp.int32(0))
     x, _, now, count = lax.while_loop(unfinished, step, first)
     return x, now, count
 
@@ -228,7 +229,8 @@ def solve(
     outer, first, second = start
     history = jnp.zeros((MEMORY, outer.size), outer.dtype)
     zero = jnp.int32(0)
-    begin = State(outer, first, second, jnp.inf, jnp.inf, zero, zero, zero, history, history)
+    infinite = jnp.asarray(jnp.inf)
+    begin = State(outer, first, second, infinite, infinite, zero, zero, zero, history, history)
     return lax.while_loop(unfinished, step, begin)
 
 
@@ -307,8 +309,13 @@ def linear_response(
     """
     first_response, second_response, jacobian = _responses(system, point, first_inverse, second_inverse)
     outer_step = -np.linalg.inv(np.asarray(jacobian) - pin)
-    steering = (first_inverse, second_inverse, first_response, second_response)
-    return Preconditioner(*(part.astype(jnp.float32) for part in steering), jnp.asarray(outer_step))
+    return Preconditioner(
+        first_inverse=first_inverse.astype(jnp.float32),
+        second_inverse=second_inverse.astype(jnp.float32),
+        first_response=first_response.astype(jnp.float32),
+        second_response=second_response.astype(jnp.float32),
+        outer_step=jnp.asarray(outer_step),
+    )
 
 
 @jax.jit
