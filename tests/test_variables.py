@@ -10,11 +10,12 @@ from detente import equations, labels
 from detente.calibration import calibrate
 from detente.decomposition import first_order
 from detente.economy import Economy
-from detente.equilibrium import Equilibrium, situation
+from detente.equilibrium import Equilibrium
 from detente.errors import InputError
 from detente.outcome import Outcome, simulate
 from detente.scenario import Scenario
 from detente.shock import Shock
+from detente.situation import situation
 from detente.world import World
 
 SUMS = 1e-12  # a few dozen additions of doubles
