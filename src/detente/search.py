@@ -26,6 +26,9 @@ from detente.solver import Gap, Preconditioner, linear_response, newton
 from detente.solver import solve as drive
 
 SMALLEST_PART = 0.02  # of the deficits, by which they grow in the last attempt
+ON_THE_WAY = (
+    1e-6  # the residual that tells a solution from none, and that is enough before the last stop of a path
+)
 PATH_STEPS = (0.5, 0.8, 0.95, 1.0)  # the share of the shock imposed at each stop when one leap fails
 
 Point = tuple[Array, Array, Array]  # log ŵ, log P̂, X'
@@ -87,10 +90,10 @@ def search(economy: Economy, at: Situation, label: NDArray, tolerance: float, ma
             if share == 1.0
             else eqx.tree_at(lambda s: s.situation, system, _between(base, system.situation, share))
         )
-        best = _newton(part, point, tolerance if share == 1.0 else max(tolerance, 1e-6), best)
+        best = _newton(part, point, tolerance if share == 1.0 else max(tolerance, ON_THE_WAY), best)
         if np.isfinite(best.residual):
             point = best.point
-    if not best.residual <= tolerance and np.asarray(economy.deficit).any():
+    if not best.residual <= max(tolerance, ON_THE_WAY) and np.asarray(economy.deficit).any():
         best = _with_growing_deficits(economy, system, start, tolerance, best)
     return best
 
@@ -103,7 +106,7 @@ def _with_growing_deficits(
     carried, step, share = -1.0, 0.5, 0.0
     while carried < 1 and step > SMALLEST_PART:
         part = eqx.tree_at(lambda s: s.situation.deficit, system, share * whole.deficit)
-        goal = tolerance if share == 1.0 else max(tolerance, 1e-6)
+        goal = max(tolerance, ON_THE_WAY)
         best = _newton(part, point, goal, best)
         if best.residual <= goal:
             point, carried = best.point, share
@@ -121,7 +124,7 @@ def _with_growing_deficits(
             f"{economy.countries[tightest]}, whose surplus would be {-100 * burden[tightest]:.0f} % of its factor income. "
             "Use deficits='balanced', or leave more trade open."
         )
-    return best
+    return _newton(system, point, tolerance, best)
 
 
 def _newton(system: CaliendoParro, start: Point, tolerance: float, so_far: "Found") -> "Found":
