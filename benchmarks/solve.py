@@ -28,8 +28,9 @@ import numpy as np
 from benchmarks import references
 from detente.calibration import calibrate
 from detente.economy import Economy
-from detente.equilibrium import Equilibrium, baseline_preconditioner, solve
+from detente.equilibrium import Equilibrium, solve
 from detente.labels import resolve_countries
+from detente.search import baseline_preconditioner
 from detente.shock import Shock
 from detente.world import World
 

@@ -331,5 +331,5 @@ def rewrite(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    for path in DOCS.glob("*.md"):
+    for path in PAGES:
         rewrite(path)

@@ -9,7 +9,9 @@ from detente.sources import caliendo_parro
 from tests import wiod
 
 DATA = wiod.shared_data() / caliendo_parro.FILE
-needs_data = pytest.mark.skipif(not DATA.is_file(), reason=f"needs {caliendo_parro.FILE} beside the repository")
+needs_data = pytest.mark.skipif(
+    not DATA.is_file(), reason=f"needs {caliendo_parro.FILE} beside the repository"
+)
 
 # Exact changes in real income and the split to four decimals, as an independent program found them from the same data
 DETAILED = {
@@ -43,7 +45,9 @@ def test_figures_of_another_program_to_four_decimals(nafta, name):
 @needs_data
 def test_imports_within_the_bloc(nafta):
     """Growth of imports from the other members: +118.3, +11.1, +40.5 percent (Caliendo & Parro 2015, table 3)."""
-    assert nafta.table.loc[list(MEMBERS), "bloc_imports"].to_list() == pytest.approx([118.3, 11.1, 40.5], abs=0.05)
+    assert nafta.table.loc[list(MEMBERS), "bloc_imports"].to_list() == pytest.approx(
+        [118.3, 11.1, 40.5], abs=0.05
+    )
 
 
 @needs_data
@@ -69,7 +73,9 @@ def test_the_formula_applied_in_small_steps_tends_to_the_exact_change():
         mexico = economy.countries.index("MEX")
         total = 1.0
         for k in range(parts):
-            step = Outcome(economy, shocks[k], shocks[k + 1], shocks[k], shocks[k + 1], solved[k], solved[k + 1], 1e-10)
+            step = Outcome(
+                economy, shocks[k], shocks[k + 1], shocks[k], shocks[k + 1], solved[k], solved[k + 1], 1e-10
+            )
             total *= 1 + float(step.first_order()["total"][mexico]) / 100
         return 100 * (total - 1), 100 * (float(solved[-1].real_income_change[mexico]) - 1)
 

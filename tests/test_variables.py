@@ -8,12 +8,14 @@ import pytest
 
 from detente import equations, labels
 from detente.calibration import calibrate
+from detente.decomposition import first_order
 from detente.economy import Economy
-from detente.equilibrium import Equilibrium, situation
+from detente.equilibrium import Equilibrium
 from detente.errors import InputError
 from detente.outcome import Outcome, simulate
 from detente.scenario import Scenario
 from detente.shock import Shock
+from detente.situation import situation
 from detente.world import World
 
 SUMS = 1e-12  # a few dozen additions of doubles
@@ -28,9 +30,9 @@ FORMULAE = {
     ("Equilibrium", "income"): equations.income,
     ("Equilibrium", "tariff_revenue"): equations.tariff_revenue,
     ("Equilibrium", "consumer_price_change"): equations.consumer_price,
-    ("Outcome", "terms_of_trade"): Outcome.first_order,
-    ("Outcome", "volume_of_trade"): Outcome.first_order,
-    ("Outcome", "total"): Outcome.first_order,
+    ("Outcome", "terms_of_trade"): first_order,
+    ("Outcome", "volume_of_trade"): first_order,
+    ("Outcome", "total"): first_order,
 }
 
 

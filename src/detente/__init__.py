@@ -41,7 +41,7 @@ _HOME = {
     "ConvergenceError": "errors",
 }
 
-__all__ = sorted([*_HOME, "__version__"])
+__all__ = sorted([*_HOME, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
     from detente.calibration import calibrate as calibrate

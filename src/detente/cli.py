@@ -95,6 +95,9 @@ def run(
         raise InputError(f"`--tolerance` is {tolerance:g}; expected between 0 and 1, for instance 1e-10.")
     if out is not None:
         _refuse_unwritable(out)
+        from detente.report import prepare
+
+        prepare()
     outcome = _compute(scenario, against, world, elasticities, deficits, tolerance)
     if out is not None:
         _write(outcome, out)

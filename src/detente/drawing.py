@@ -1,6 +1,8 @@
 """From a Vega-Lite specification to SVG and PNG, offline, and SVG made fit for a page or for a file of its
 own."""
 
+import atexit
+import json
 import os
 import re
 import subprocess
@@ -23,6 +25,9 @@ _NAMESPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org
 
 def to_svg(spec: Mapping[str, Any]) -> str:
     """The SVG text of a Vega-Lite specification; no address is ever fetched."""
+    drawn = _ENGINE.draw(spec) if _ENGINE else None
+    if drawn is not None:
+        return drawn
     import vl_convert
 
     return vl_convert.vegalite_to_svg(dict(spec), allowed_base_urls=[])
@@ -43,8 +48,59 @@ def to_html(spec: Mapping[str, Any]) -> str:
 
 
 def warm_up() -> None:
-    """Start the JavaScript engine, which takes longer than a drawing."""
-    to_svg({"$schema": SCHEMA, "data": {"values": []}, "mark": "bar"})
+    """Start the JavaScript engine in a process of its own, since it takes longer to start than to draw.
+
+    Returns at once; later drawings are made there. Where no process can be started, drawings are made here.
+    """
+    global _ENGINE
+    if _ENGINE is None:
+        _ENGINE = SvgEngine()
+        atexit.register(_ENGINE.close)
+
+
+class SvgEngine:
+    """A process that turns one specification a line into one SVG a line, both as JSON."""
+
+    _CODE = (
+        "import json, sys, vl_convert\n"
+        "draw = lambda spec: vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])\n"
+        "draw({'$schema': sys.argv[1], 'data': {'values': []}, 'mark': 'bar'})\n"
+        "for line in sys.stdin:\n"
+        "    print(json.dumps(draw(json.loads(line))), flush=True)\n"
+    )
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        command = [sys.executable, "-I", "-X", "utf8", "-c", self._CODE, SCHEMA]
+        with suppress(OSError):
+            self._process = subprocess.Popen(
+                command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, text=True, encoding="utf-8"
+            )
+
+    def draw(self, spec: Mapping[str, Any]) -> str | None:
+        """The drawing, or None where the process is not there or could not make it."""
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None:
+            return None
+        try:
+            print(json.dumps(spec), file=process.stdin, flush=True)
+            answer = process.stdout.readline()
+        except OSError:
+            answer = ""
+        if not answer:  # it has died: the caller draws for itself, and meets the reason if there is one
+            self.close()
+            return None
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+_ENGINE: SvgEngine | None = None
 
 
 class PngWriter:

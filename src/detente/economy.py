@@ -297,7 +297,7 @@ def _rest(
         return (x - bought + (v * sales).sum() * guess).ravel()
 
     goal = (alpha * d[:, None] + guess).ravel()
-    operator = LinearOperator((n * s, n * s), matvec=defect, dtype=float)
+    operator = LinearOperator(shape=(n * s, n * s), matvec=defect, dtype=float)  # pyright: ignore[reportCallIssue]
     x = guess.ravel()
     for _ in range(5):  # restarts with the true residual: GMRES alone stops a digit or two short
         miss = goal - defect(x)

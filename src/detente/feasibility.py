@@ -33,6 +33,8 @@ def components(economy: Economy, trade_weight: NDArray) -> NDArray:
     deficits do not sum to zero.
     """
     linked = np.einsum("jni,nj->ni", trade_weight, np.asarray(economy.spending)) > 0
+    if (linked & linked.T).all(axis=1).any():  # someone trades with everyone in both directions
+        return np.zeros(len(linked), int)
     count, mutual = connected_components(linked, directed=True, connection="strong")
     by_size = np.argsort(np.bincount(mutual), kind="stable")  # name the country cut off, not everyone else
     for group in by_size if count > 1 else ():

@@ -22,7 +22,7 @@ def use_compilation_cache() -> None:
     The folder is the platform's cache folder for détente, or `DETENTE_CACHE` where set; `DETENTE_CACHE=off` disables.
     """
     chosen = os.environ.get("DETENTE_CACHE", "")
-    if chosen == "off" or jax.config.jax_compilation_cache_dir:
+    if chosen == "off" or getattr(jax.config, "jax_compilation_cache_dir", None):
         return
     folder = Path(chosen or user_cache_dir("detente")) / "compiled"
     try:

@@ -1,8 +1,8 @@
 """One self-contained page about an outcome: words composed from its numbers, charts, tables, and where all
 came from.
 
-`write_report` is the one thing to call; `prepare`, called before a long computation, loads the drawing
-libraries meanwhile. The page holds no script and fetches nothing; charts and tables also lie beside it as
+`write_report` is the one thing to call; `prepare`, called before a long computation, starts the drawing
+engine meanwhile. The page holds no script and fetches nothing; charts and tables also lie beside it as
 SVG, PNG and CSV.
 """
 
@@ -11,7 +11,6 @@ import io
 import os
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,12 +46,9 @@ COLUMNS = (
 )
 
 
-def prepare() -> threading.Thread:
-    """Start loading the drawing libraries in the background (about half a second of work); call it as
-    early as you like."""
-    thread = threading.Thread(target=drawing.warm_up, name="detente-report", daemon=True)
-    thread.start()
-    return thread
+def prepare() -> None:
+    """Start the drawing engine in the background (about half a second of work); call it as early as you like."""
+    drawing.warm_up()
 
 
 def write_report(
@@ -69,13 +65,12 @@ def write_report(
     `parties` are codes or group names under headings. Everything is written beside its place first and
     moved there when all of it is complete. Raises InputError for an unknown country.
     """
-    warm = prepare()
+    prepare()
     target = target or outcome.focus
     parties = parties or default_parties(outcome, target)
     with _complete_or_nothing(Path(directory)) as folder, drawing.PngWriter() as pngs:
         for name, text in _tables(outcome, target).items():
             (folder / name).write_text(text, encoding="utf-8")
-        warm.join()
         figures = _figures(outcome, target, parties, folder / "charts", pngs)
         page = _page(outcome, target, parties, figures)
         (folder / "report.html").write_text(page, encoding="utf-8")

@@ -64,6 +64,8 @@ class Preconditioner(eqx.Module):
     first_inverse, second_inverse [m, k, k]: inverses of the block-diagonal part of each inner Jacobian.
     first_response, second_response [m, k, m]: how the solved inner blocks move with the outer unknowns.
     outer_step [m, m]: minus the inverse of the outer gap's total derivative.
+    All but the last are in single precision: they steer the search and are most of its memory traffic; the gaps, in double
+    precision, decide where it ends.
     """
 
     first_inverse: Array
@@ -89,7 +91,11 @@ class State(NamedTuple):
 
 
 def _apply(blocks: Array, vector: Array) -> Array:
-    return jnp.einsum("nab,nb->na", blocks, vector)
+    return jnp.einsum("nab,nb->na", blocks, vector.astype(blocks.dtype)).astype(vector.dtype)
+
+
+def _respond(response: Array, shift: Array) -> Array:
+    return (response @ shift.astype(response.dtype)).astype(shift.dtype)
 
 
 def _relax(
@@ -107,14 +113,15 @@ def _relax(
         x, last, _, count = carry
         gap = gap_of(x)
         now = size(gap, x)
-        move = lax.cond(now <= IMPROVEMENT * last, lambda: _apply(inverse, gap), lambda: gap)
+        move = jnp.where(now <= IMPROVEMENT * last, _apply(inverse, gap), gap)
         return keep(x + move, x), now, now, count + 1
 
     def unfinished(carry):
         _, _, now, count = carry
         return (now > target) & (count < limit)
 
-    first = (start, jnp.inf, jnp.inf, jnp.int32(0))
+    infinite = jnp.asarray(jnp.inf)
+    first = (start, infinite, infinite, jnp.int32(0))
     x, _, now, count = lax.while_loop(unfinished, step, first)
     return x, now, count
 
@@ -200,11 +207,11 @@ def solve(
         mixed = mixed * jnp.minimum(1.0, LARGEST_STEP / jnp.max(jnp.abs(mixed)))
         moved = system.normalise(state.outer + mixed)
         shift = jnp.where(done, 0.0, moved - state.outer)
-        carried = second + preconditioner.second_response @ shift
+        carried = second + _respond(preconditioner.second_response, shift)
         improved = gap < 0.9 * state.best_gap
         return State(
             outer=state.outer + shift,
-            first=first + preconditioner.first_response @ shift,
+            first=first + _respond(preconditioner.first_response, shift),
             second=_keep_positive(carried, second),
             gap=gap,
             best_gap=jnp.where(improved, gap, state.best_gap),
@@ -222,7 +229,8 @@ def solve(
     outer, first, second = start
     history = jnp.zeros((MEMORY, outer.size), outer.dtype)
     zero = jnp.int32(0)
-    begin = State(outer, first, second, jnp.inf, jnp.inf, zero, zero, zero, history, history)
+    infinite = jnp.asarray(jnp.inf)
+    begin = State(outer, first, second, infinite, infinite, zero, zero, zero, history, history)
     return lax.while_loop(unfinished, step, begin)
 
 
@@ -273,8 +281,8 @@ def newton(
             shift = trial - outer
             guess = (
                 trial,
-                first + made.first_response @ shift,
-                _keep_positive(second + made.second_response @ shift, second),
+                first + _respond(made.first_response, shift),
+                _keep_positive(second + _respond(made.second_response, shift), second),
             )
             settled = _settle(system, guess, made, target)
             sweeps += int(settled[3])
@@ -302,7 +310,11 @@ def linear_response(
     first_response, second_response, jacobian = _responses(system, point, first_inverse, second_inverse)
     outer_step = -np.linalg.inv(np.asarray(jacobian) - pin)
     return Preconditioner(
-        first_inverse, second_inverse, first_response, second_response, jnp.asarray(outer_step)
+        first_inverse=first_inverse.astype(jnp.float32),
+        second_inverse=second_inverse.astype(jnp.float32),
+        first_response=first_response.astype(jnp.float32),
+        second_response=second_response.astype(jnp.float32),
+        outer_step=jnp.asarray(outer_step),
     )
 
 
@@ -323,7 +335,11 @@ def _responses(
         def step(carry):
             s, _, count = carry
             gap = jax.vmap(linear)(s) + forcing
-            return s + jnp.einsum("nab,wnb->wna", inverse, gap), jnp.max(jnp.abs(gap) / scale[None]), count + 1
+            return (
+                s + jnp.einsum("nab,wnb->wna", inverse, gap),
+                jnp.max(jnp.abs(gap) / scale[None]),
+                count + 1,
+            )
 
         def unfinished(carry):
             return (carry[1] > RESPONSE_ACCURACY) & (carry[2] < RESPONSE_LIMIT)

@@ -55,7 +55,9 @@ def read(folder: str | os.PathLike[str]) -> Nafta1993:
     path = Path(folder)
     path = path / FILE if path.is_dir() else path
     if not path.is_file():
-        raise InputError(f"There is no `{FILE}` in `{folder}`. Give the folder that holds Caliendo & Parro's 1993 data.")
+        raise InputError(
+            f"There is no `{FILE}` in `{folder}`. Give the folder that holds Caliendo & Parro's 1993 data."
+        )
     try:
         with np.load(path, allow_pickle=False) as file:
             missing = [name for name in SHAPES if name not in file]
@@ -66,7 +68,9 @@ def read(folder: str | os.PathLike[str]) -> Nafta1993:
         raise InputError(f"`{path.name}` lacks {', '.join(missing)}; expected {', '.join(SHAPES)}.")
     for name, shape in SHAPES.items():
         if raw[name].shape != shape or not np.isfinite(raw[name]).all():
-            raise InputError(f"`{path.name}`: `{name}` must be finite numbers of shape {shape}, is {raw[name].shape}.")
+            raise InputError(
+                f"`{path.name}`: `{name}` must be finite numbers of shape {shape}, is {raw[name].shape}."
+            )
     n, s = len(COUNTRIES), len(SECTORS)
 
     def blocks(values: NDArray) -> NDArray:
