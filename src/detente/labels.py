@@ -187,3 +187,25 @@ def _unknown(
     names = [*known, *groups, EVERYTHING, *(named[code] for code in known if code in named)]
     plural = "countries" if kind == "country" else "sectors"
     return unknown_name(kind, name, names, f"Codes of {plural} and named groups are both understood.")
+
+
+def stand_ins() -> set[str]:
+    """Codes that stand for many, as those of the tiny world."""
+    return {code for codes in _groups_file()["stand_ins"].values() for code in codes}
+
+
+def stand_in(code: str, known: Sequence[str]) -> str:
+    """The code among `known` that stands for a country or sector of the embedded table.
+
+    The one that stands in most groups of which `code` is a member; among equals the last.
+    Raises `InputError` where `known` has no stand-in.
+    """
+    best, most = "", 0
+    for kind, members in (("countries", country_groups()), ("sectors", sector_groups())):
+        for name, groups in _groups_file()["stand_ins"][kind].items():
+            fits = sum(code in members[group] for group in groups)
+            if name in known and fits >= most:
+                best, most = name, fits
+    if not best:
+        raise InputError(f"`{code}` has no place in this world: {', '.join(list(known)[:8])}.")
+    return best

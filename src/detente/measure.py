@@ -134,6 +134,7 @@ class Lifting:
 
     What is not named is not restricted: `Lifting(by="USA")` ends every measure that the United States takes
     part in, for the United States alone. What the data year shows of a cut is given back too.
+    authority (lift rules of `law.LIFT_RULES`) and package name measures of law only.
     """
 
     by: Names
@@ -143,6 +144,8 @@ class Lifting:
     instrument: str = ""
     id: str = ""
     note: str = ""
+    authority: Names = ()
+    package: int | None = None
     place: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self):
@@ -151,6 +154,10 @@ class Lifting:
         _refuse_unknown("direction", self.direction, DIRECTIONS)
         for key in ("by", "on", "sectors"):
             _refuse_unless_names(key, getattr(self, key))
+
+    def rules(self) -> list[str]:
+        """The lift rules that `authority` names, all where it is empty."""
+        return _parts(self.authority)
 
     def cells(self, measure: Measure, countries: Sequence[str], sectors: Sequence[str]) -> NDArray[np.bool_]:
         """The cells of `measure` that this lifting ends, over [importer, exporter, sector].
@@ -169,6 +176,7 @@ class Lifting:
             sectors,
         )
         named = self.instrument in ("", measure.instrument) and self.id in ("", measure.id)
+        named = named and not self.rules() and self.package is None
         return reach & measure.cells(countries, sectors) & named
 
     def __str__(self) -> str:

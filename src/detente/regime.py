@@ -1,0 +1,467 @@
+"""The regime: what the measures of the catalogue do to trade on a day, against what the data year already shows.
+
+`Regime.on(day)` says which measures are in force. `Regime.at(day, countries, sectors)` gives a `Position`, in
+which measures can be ended, brought back or imposed, and which becomes a `Change`: arrays over
+[importer, exporter, sector]. How overlapping measures combine is documented in docs/regime.md.
+"""
+
+import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detente import labels
+from detente.catalogue import Catalogue, load_catalogue
+from detente.errors import InputError, unknown_name
+from detente.law import IN_FORCE, LIFT_RULES, LegalMeasure, as_date
+from detente.measure import Lifting
+
+DATA_YEAR = 2022
+BLOC = "EU27"
+KINDS = ("quantity", "duty", "export-tax", "cost")
+CHANNELS = ("trade", "finance", "transport")
+Countries = Sequence[str]
+
+
+class Authority(NamedTuple):
+    """What one sender can end in one way. days: the shortest and longest wait among these measures."""
+
+    sender: str
+    rule: str
+    who: tuple[str, ...]
+    days: tuple[int, int]
+    measures: tuple[LegalMeasure, ...]
+
+
+@dataclass(frozen=True)
+class State:
+    """The measures in force on a day."""
+
+    date: datetime.date
+    measures: tuple[LegalMeasure, ...]
+
+    def by_authority(self) -> tuple[Authority, ...]:
+        """The measures by sender and lift rule, in the order of senders and of `law.LIFT_RULES`."""
+        groups: dict[tuple[str, str], list[LegalMeasure]] = {}
+        for measure in self.measures:
+            groups.setdefault((measure.sender, measure.lift_rule.rule), []).append(measure)
+        senders, rules = list(dict.fromkeys(measure.sender for measure in self.measures)), list(LIFT_RULES)
+        order = sorted(groups, key=lambda key: (senders.index(key[0]), rules.index(key[1])))
+        return tuple(_authority(*key, groups[key]) for key in order)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a regime does to the data year's trade, each an array over [importer, exporter, sector].
+
+    weight: factor on the trade weight, today's remainder over the data year's mean remainder, 1 where blocked.
+    blocked: nothing is left. cost: factor on trade costs. duty, export_tax: rates in force, in points.
+    duty_in_data, export_tax_in_data: the mean rates of the data year.
+    """
+
+    weight: NDArray[np.float64]
+    blocked: NDArray[np.bool_]
+    cost: NDArray[np.float64]
+    duty: NDArray[np.float64]
+    export_tax: NDArray[np.float64]
+    duty_in_data: NDArray[np.float64]
+    export_tax_in_data: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Regime:
+    """The measures of a catalogue as an economic regime."""
+
+    catalogue: Catalogue
+    _grids: dict[tuple[Countries, Countries, int], "Grid"] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def load(cls, folder: str | Path | None = None) -> "Regime":
+        """The regime of the shipped catalogue, or of a folder of the user's own. Raises `InputError`."""
+        return _shipped() if folder is None else cls(load_catalogue(folder))
+
+    def on(self, day: datetime.date | str) -> State:
+        """What is in force on that day."""
+        when = as_date(day)
+        return State(when, self.catalogue.on(when).measures)
+
+    def at(
+        self,
+        day: datetime.date | str,
+        countries: Countries,
+        sectors: Countries,
+        *,
+        data_year: int = DATA_YEAR,
+    ) -> "Position":
+        """The regime of that day for these countries and sectors. Raises `InputError` for codes it does not know."""
+        return Position(self._grid(countries, sectors, data_year), as_date(day))
+
+    def weight(
+        self,
+        countries: Countries,
+        sectors: Countries,
+        *,
+        on: datetime.date | str,
+        data_year: int = DATA_YEAR,
+        without: Collection[str] = (),
+        only: Collection[str] | None = None,
+        lifted_for: Mapping[str, Collection[str]] | None = None,
+    ) -> NDArray[np.float64]:
+        """Trade weight relative to the data year, w(on) / mean of w over its days [importer, exporter, sector].
+
+        without: ids taken out; only: no others count; lifted_for: {id: codes of senders for whom it is lifted}.
+        0 where nothing is left. Raises `InputError` for an id that the catalogue does not have.
+        """
+        at = self.at(on, countries, sectors, data_year=data_year)
+        grid = at.grid
+        for id in {*without, *(only or ()), *(lifted_for or ())}:
+            self.catalogue[id]
+        off = grid.named(without)
+        if only is not None:
+            off |= ~grid.named(only)
+        for id, senders in (lifted_for or {}).items():
+            off |= grid.named([id]) & np.isin(grid.sender, grid.places(senders))
+        at.active &= ~off
+        change = at.change()
+        return np.where(change.blocked, 0.0, change.weight)
+
+    def baseline_free(
+        self, countries: Countries, sectors: Countries, *, data_year: int = DATA_YEAR
+    ) -> NDArray[np.float64]:
+        """The mean trade weight of the data year: what is left of trade without any measure in its flows."""
+        grid = self._grid(countries, sectors, data_year)
+        return grid.spread(grid.in_data[grid.kind_of == 0], 0)
+
+    def cells(self, ids: Collection[str], countries: Countries, sectors: Countries) -> NDArray[np.bool_]:
+        """The flows that measures of these ids act on, over [importer, exporter, sector]."""
+        grid = self._grid(countries, sectors, DATA_YEAR)
+        for id in ids:
+            self.catalogue[id]
+        mask = np.zeros(grid.fine_shape)
+        mask.reshape(-1)[grid.cell[grid.named(ids)]] = 1
+        return grid.coarse(mask) > 0
+
+    def _grid(self, countries: Countries, sectors: Countries, data_year: int) -> "Grid":
+        key = tuple(countries), tuple(sectors), data_year
+        if key not in self._grids:
+            self._grids[key] = Grid(self.catalogue, *key)
+        return self._grids[key]
+
+
+@cache
+def _shipped() -> Regime:
+    return Regime(load_catalogue())
+
+
+def _authority(sender: str, rule: str, measures: Sequence[LegalMeasure]) -> Authority:
+    who = tuple(dict.fromkeys(measure.lift_rule.who for measure in measures))
+    waits = [measure.lift_rule.days for measure in measures]
+    days = min(low for low, _ in waits), max(high for _, high in waits)
+    return Authority(sender, rule, who, days, tuple(measures))
+
+
+# Arrays -----------------------------------------------------------------------------------------------------
+
+
+class Grid:
+    """The readings of a catalogue as flat arrays for a world: one entry a reading and a flow it acts on.
+
+    Entries are ordered by kind, flow, channel and border, so that the largest of a family is one `reduceat`, and
+    what compounds another. A world of fewer codes (the tiny one) is worked out on the embedded table and averaged
+    by the flows of that table.
+    """
+
+    def __init__(self, catalogue: Catalogue, countries: Countries, sectors: Countries, data_year: int):
+        self.catalogue = catalogue
+        self.countries, self.sectors = list(countries), list(sectors)
+        self._refine()
+        self.measures = [measure for measure in catalogue if measure.reading]
+        parts = [
+            self._entries(m, r)
+            for m, measure in enumerate(self.measures)
+            for r in range(len(measure.reading))
+        ]
+        measure, size, shown, kind, channel, border, cell, sender, target, sector = (
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        )
+        if not len(cell):
+            raise InputError("No measure of the catalogue acts on a flow of this world.")
+        cells = int(np.prod(self.fine_shape))
+        key = ((kind * cells + cell) * len(CHANNELS) + channel) * 2 + border
+        order = np.argsort(key, kind="stable")
+        self.measure, self.size, self.cell = measure[order], size[order], cell[order]
+        self.export, self.sender, self.target = border[order] == 1, sender[order], target[order]
+        self.sector = sector[order]
+        family, self._families = np.unique(key[order], return_index=True)
+        place, self._places = np.unique(family // (2 * len(CHANNELS)), return_index=True)
+        self.kind_of, self._cell_of = place // cells, place % cells
+        self._sign = np.where(family // (2 * len(CHANNELS)) // cells == 0, -1.0, 1.0)
+        self.in_data = self._mean(data_year, shown[order])
+
+    def _refine(self) -> None:
+        """Codes to work with, and where each belongs: the world's own, or those of the embedded table."""
+        known = labels.countries().keys(), labels.sectors().keys()
+        for kind, codes, names in (
+            ("country", self.countries, known[0]),
+            ("sector", self.sectors, known[1]),
+        ):
+            for code in codes:
+                if code not in names:
+                    raise InputError(
+                        f"The world has the {kind} `{code}`, which the measures of the catalogue do not know: they "
+                        f"are stated on the {kind} codes of the embedded table (`detente world --codes`). Use "
+                        "these codes, or a scenario with measures of its own."
+                    )
+        self._flows: NDArray | None = None
+        self.fine = self.countries, self.sectors
+        if labels.stand_ins() & {*self.countries, *self.sectors}:
+            from detente.world import World
+
+            table = World.load()
+            self.fine = list(table.countries), list(table.sectors)
+            trade = table.data["final_trade"] + table.data["intermediate_trade"]
+            self._flows = trade.transpose("importer", "exporter", "sector").to_numpy()
+        self.fine_shape = len(self.fine[0]), len(self.fine[0]), len(self.fine[1])
+        self._country_in = np.array([self._home(code, self.countries) for code in self.fine[0]])
+        self._sector_in = np.array([self._home(code, self.sectors) for code in self.fine[1]])
+
+    def _home(self, code: str, codes: Sequence[str]) -> int:
+        """The place of a code of the embedded table in this world, by name or by what stands in for it."""
+        return codes.index(code if code in codes else labels.stand_in(code, codes))
+
+    def _entries(self, m: int, r: int) -> tuple[NDArray, ...]:
+        measure, reading = self.measures[m], self.measures[m].reading[r]
+        if reading.size is not None and reading.size < 0:
+            raise InputError(
+                f"{measure.place}: a reading of {reading.size:g} eases trade; expected at least 0."
+            )
+        targets = _codes(measure.targets, self.fine[0])
+        senders = [code for code in _codes((measure.sender,), self.fine[0]) if code not in targets]
+        s, t = (np.array([self.fine[0].index(code) for code in side], int) for side in (senders, targets))
+        j = np.array([self.fine[1].index(code) for code in _goods(reading.sectors, self.fine[1])], int)
+        sides = [k for k, way in enumerate(("exports", "imports")) if reading.direction != way]
+        sender, target, sector, border = (
+            part.ravel() for part in np.meshgrid(s, t, j, np.array(sides, int), indexing="ij")
+        )
+        importer, exporter = np.where(border, target, sender), np.where(border, sender, target)
+        cell = np.ravel_multi_index((importer, exporter, sector), self.fine_shape)
+        channel, kind = CHANNELS.index(reading.channel), KINDS.index(reading.family[1])
+        if kind in (1, 2):
+            channel = 0
+        n = len(cell)
+        size = 1.0 if reading.instrument == "ban" else reading.size or 0.0
+        shown = np.nan if reading.in_data is None else reading.in_data
+        return (
+            np.full(n, m),
+            np.full(n, size),
+            np.full(n, shown),
+            np.full(n, kind),
+            np.full(n, channel),
+            border,
+            cell,
+            sender,
+            target,
+            sector,
+        )
+
+    def in_force(self, day: datetime.date) -> NDArray[np.bool_]:
+        """Which entries are in force on that day."""
+        return np.array([measure.state(day) == IN_FORCE for measure in self.measures])[self.measure]
+
+    def named(self, ids: Collection[str]) -> NDArray[np.bool_]:
+        """Which entries belong to measures of these ids."""
+        return np.array([measure.id in ids for measure in self.measures])[self.measure]
+
+    def places(self, countries: str | Iterable[str]) -> NDArray[np.int_]:
+        """Places, in the table worked with, of what countries or groups of this world mean."""
+        codes = labels.resolve_countries(countries, self.countries)
+        return np.flatnonzero(np.isin(self._country_in, [self.countries.index(code) for code in codes]))
+
+    def goods(self, sectors: str | Iterable[str]) -> NDArray[np.int_]:
+        """The same for sectors."""
+        codes = labels.resolve_sectors(sectors, self.sectors)
+        return np.flatnonzero(np.isin(self._sector_in, [self.sectors.index(code) for code in codes]))
+
+    def factors(self, sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What is left of a flow, or one plus the rate on it, by kind and flow, for sizes by entry (last axis).
+
+        The largest of a family binds; families compound.
+        """
+        binding = np.maximum.reduceat(sizes, self._families, axis=-1)
+        return np.multiply.reduceat(1 + self._sign * binding, self._places, axis=-1)
+
+    def _mean(self, year: int, shown: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The mean of `factors` over the days of a year, for each kind and flow."""
+        first, after = datetime.date(year, 1, 1), datetime.date(year + 1, 1, 1)
+        days = {first}
+        for measure in self.measures:
+            for event in measure.history:
+                for moment in (event.date, event.applies):
+                    days.add(moment or first)
+                if event.until:
+                    days.add(event.until + datetime.timedelta(1))
+        starts = sorted(day for day in days if first <= day < after)
+        lengths = np.diff([day.toordinal() for day in (*starts, after)])
+        total = np.zeros(len(self._places))
+        for start, length in zip(starts, lengths.tolist(), strict=True):
+            sizes = np.where(np.isnan(shown), np.where(self.in_force(start), self.size, 0.0), shown)
+            total += length * self.factors(sizes)
+        return total / lengths.sum()
+
+    def change(self, active: NDArray[np.bool_]) -> Change:
+        """The change that the active entries make to the data year. Raises `InputError` for a zero to revive."""
+        now = self.factors(np.where(active, self.size, 0.0))
+        kinds = [self.kind_of == k for k in range(len(KINDS))]
+        left, shown = now[kinds[0]], self.in_data[kinds[0]]
+        lost = (shown == 0) & (left > 0)
+        if lost.any():
+            n, i, j = np.unravel_index(self._cell_of[kinds[0]][lost][0], self.fine_shape)
+            raise InputError(
+                f"A ban held for the whole data year on {labels.sector_name(self.fine[1][j])} from "
+                f"{labels.country_name(self.fine[0][i])} to {labels.country_name(self.fine[0][n])}, so the table "
+                "has nothing to bring back. State it as a cut below 1, or keep it in force."
+            )
+        ratio = np.divide(left, shown, out=np.zeros_like(left), where=shown > 0)
+        weight = self.spread(ratio, 0)
+        blocked = weight == 0
+        rates = {
+            k: (self.spread(now[kinds[k]], k) - 1, self.spread(self.in_data[kinds[k]], k) - 1) for k in (1, 2)
+        }
+        return Change(
+            weight=np.where(blocked, 1.0, weight),
+            blocked=blocked,
+            cost=self.spread(now[kinds[3]] / self.in_data[kinds[3]], 3),
+            duty=rates[1][0],
+            export_tax=rates[2][0],
+            duty_in_data=rates[1][1],
+            export_tax_in_data=rates[2][1],
+        )
+
+    def spread(self, values: NDArray[np.float64], kind: int) -> NDArray[np.float64]:
+        """Values of one kind over [importer, exporter, sector] of the world, 1 elsewhere."""
+        full = np.ones(self.fine_shape)
+        full.reshape(-1)[self._cell_of[self.kind_of == kind]] = values
+        return self.coarse(full)
+
+    def coarse(self, full: NDArray[np.float64]) -> NDArray[np.float64]:
+        """An array of the table worked with, averaged by flows over the codes of this world."""
+        if self._flows is None:
+            return full
+        flows = self._flows
+        return self._sum(flows * full) / self._sum(flows)
+
+    def _sum(self, full: NDArray[np.float64]) -> NDArray[np.float64]:
+        country = np.eye(len(self.countries))[self._country_in]
+        sector = np.eye(len(self.sectors))[self._sector_in]
+        return np.einsum("nij,na,ib,jc->abc", full, country, country, sector, optimize=True)
+
+
+class Position:
+    """A regime on a day, as steps of a scenario change it.
+
+    active: which entries of the grid are in force; ended: which of those that were are so no longer.
+    """
+
+    def __init__(self, grid: Grid, day: datetime.date):
+        self.grid, self.day = grid, day
+        self.active = grid.in_force(day)
+        self.ended = np.zeros_like(self.active)
+
+    def select(self, what: Lifting) -> NDArray[np.bool_]:
+        """The entries that the keys of a lifting name. Raises `InputError` for unknown names."""
+        grid = self.grid
+        measures = grid.measures
+        named = np.isin(grid.sender, grid.places(what.by)) & np.isin(grid.target, grid.places(what.on))
+        named &= np.isin(grid.sector, grid.goods(what.sectors))
+        if what.direction != "both":
+            named &= grid.export == (what.direction == "exports")
+        rules, package, id = what.rules(), what.package, what.id
+        wanted = [
+            (not rules or m.lift_rule.rule in rules)
+            and (package is None or m.package == package)
+            and id in ("", m.id)
+            for m in measures
+        ]
+        named &= np.array(wanted)[grid.measure]
+        if what.instrument:
+            kinds = [{reading.instrument for reading in m.reading} for m in measures]
+            named &= np.array([what.instrument in kind for kind in kinds])[grid.measure]
+        return named
+
+    def end(self, what: Lifting) -> bool:
+        """End what a lifting names; whether that is anything. Raises `InputError` for a member of a bloc alone."""
+        ends = self.select(what) & self.active
+        self._refuse_part_of_bloc(what, ends)
+        self.active &= ~ends
+        self.ended |= ends
+        return bool(ends.any())
+
+    def restore(self, what: Lifting) -> bool:
+        """Bring back what was ended and the keys name; whether that is anything."""
+        back = self.select(what) & self.ended
+        self._refuse_part_of_bloc(what, back)
+        self.active |= back
+        self.ended &= ~back
+        return bool(back.any())
+
+    def holds(self, what: Lifting) -> bool:
+        """Whether the keys name anything that is in force, or was."""
+        return bool((self.select(what) & (self.active | self.ended)).any())
+
+    def impose(self, id: str) -> None:
+        """Bring a measure of the catalogue into force. Raises `InputError` where it is unknown, or in force."""
+        measure = self.grid.catalogue[id]
+        entries = self.grid.named([id])
+        if not entries.any():
+            raise InputError(
+                f"the measure `{id}` acts on no flow of this world: {measure.no_reading or measure}."
+            )
+        if (entries & self.active).any():
+            raise InputError(f"the measure `{id}` is in force already on {_day(self.day)}. Remove this step.")
+        self.active |= entries
+        self.ended &= ~entries
+
+    def ids(self) -> list[str]:
+        """Ids of the measures that are in force with a part of them at least, or were."""
+        found = np.unique(self.grid.measure[self.active | self.ended])
+        return [self.grid.measures[m].id for m in found]
+
+    def change(self) -> Change:
+        """The change against the data year."""
+        return self.grid.change(self.active)
+
+    def _refuse_part_of_bloc(self, what: Lifting, named: NDArray[np.bool_]) -> None:
+        grid = self.grid
+        of_bloc = np.array([measure.sender == BLOC for measure in grid.measures])[grid.measure]
+        if not (named & of_bloc).any():
+            return
+        acting = set(grid.places(what.by).tolist())
+        members = {grid.fine[0].index(code) for code in _codes((BLOC,), grid.fine[0])}
+        if not members <= acting:
+            alone = labels.country_name(grid.fine[0][min(members & acting)])
+            measure = grid.measures[int(grid.measure[named & of_bloc][0])]
+            raise InputError(
+                f"{alone} cannot end or bring back alone what the EU27 acts on as one, as `{measure.id}` "
+                f"({measure.lift_rule.who}: {LIFT_RULES[measure.lift_rule.rule]}). Write `by: EU27`, or a group "
+                "with all its members, as `coalition`."
+            )
+
+
+def _codes(names: Sequence[str], world: Sequence[str]) -> list[str]:
+    """Countries of a world among those that names and groups of law mean; others are left out."""
+    meant = set(labels.resolve_countries(names, list(labels.countries())))
+    return [code for code in world if code in meant]
+
+
+def _goods(names: Sequence[str], world: Sequence[str]) -> list[str]:
+    meant = set(labels.resolve_sectors(names, list(labels.sectors())))
+    return [code for code in world if code in meant]
+
+
+def _day(day: datetime.date) -> str:
+    return f"{day.day} {day:%B %Y}"
