@@ -5,6 +5,7 @@ and how (`instrument`, `size`). It becomes numbers only for a given list of coun
 printed, it is one sentence.
 """
 
+import datetime
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,17 @@ MEANING = {
 INSTRUMENTS = tuple(MEANING)
 DIRECTIONS = ("imports", "exports", "both")
 ONE_WAY = {"tariff": "imports", "export-tax": "exports"}  # what a country can levy at its own border
+
+AUTHORITIES = {  # the lift rules of `detente.law`, as a sentence has them after "measures that"
+    "executive-alone": "the executive alone can end",
+    "executive-with-notice": "the executive can end after notice to parliament",
+    "certification": "the executive can end once it certifies what a statute asks",
+    "statute": "only a new statute ends",
+    "unanimity-renewal": "lapse unless all members renew them",
+    "qualified-majority": "a qualified majority can end",
+    "ordinary-law": "are ordinary law",
+    "minister-alone": "a minister alone can end",
+}
 
 Names = str | Sequence[str]
 
@@ -134,7 +146,7 @@ class Lifting:
 
     What is not named is not restricted: `Lifting(by="USA")` ends every measure that the United States takes
     part in, for the United States alone. What the data year shows of a cut is given back too.
-    authority (lift rules of `law.LIFT_RULES`) and package name measures of law only.
+    authority (lift rules, see `AUTHORITIES`) and package name measures of law only.
     """
 
     by: Names
@@ -149,6 +161,10 @@ class Lifting:
     place: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self):
+        for rule in self.rules():
+            _refuse_unknown("authority", rule, list(AUTHORITIES))
+        if self.package is not None and not isinstance(self.package, int):
+            raise InputError(f"`package` is {self.package!r}; expected a whole number, as 6.")
         if self.instrument:
             _refuse_unknown("instrument", self.instrument, INSTRUMENTS)
         _refuse_unknown("direction", self.direction, DIRECTIONS)
@@ -180,18 +196,90 @@ class Lifting:
         return reach & measure.cells(countries, sectors) & named
 
     def __str__(self) -> str:
+        return self._sentence("lift")
+
+    def _sentence(self, verb: str, end: str = "") -> str:
+        """`The United States lifts all its measures on Russia that the executive alone can end.`"""
         who, singular = _subject(self.by)
         s, its = ("s", "its") if singular else ("", "their")
         what = (
             f"{its} part of the measure `{self.id}`" if self.id else f"all {its} {_PLURAL[self.instrument]}"
         )
+        if self.package is not None:
+            what += f" of package {self.package}"
         direction = ONE_WAY.get(self.instrument, self.direction)
         target = "" if _is_all(self.on) else _join(self.on, _country)
         if self.instrument or direction != "both" or not _is_all(self.sectors):
             scope = f" on {_flow(direction, self.sectors, target)}"
         else:
             scope = f" on {target}" if target else ""
-        return f"{who} lift{s} {what}{scope}."
+        rules = " or that ".join(AUTHORITIES[rule] for rule in self.rules())
+        ending = f" that {rules}" if rules else ""
+        return f"{who} {verb}{s} {what}{scope}{ending}{end}."
+
+
+@dataclass(frozen=True)
+class Keeping(Lifting):
+    """What stays in force, whatever other steps of the scenario lift; it does not matter where it stands."""
+
+    def __str__(self) -> str:
+        return self._sentence("keep", ", whatever else is lifted")
+
+
+@dataclass(frozen=True)
+class Suspension(Lifting):
+    """A lifting for a time. until: its last day, a date or a text as "2026-07-31"."""
+
+    until: datetime.date | str = field(kw_only=True)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not isinstance(self.until, datetime.date):
+            try:
+                object.__setattr__(self, "until", datetime.date.fromisoformat(self.until))
+            except (TypeError, ValueError):
+                raise InputError(
+                    f"`until` is `{self.until}`, which is no date. Write year-month-day, with a day that exists, "
+                    "as 2025-02-17."
+                ) from None
+
+    def __str__(self) -> str:
+        return self._sentence("suspend", f" until {spoken(self.until)}")
+
+
+@dataclass(frozen=True)
+class Snapback(Lifting):
+    """The return of what earlier steps of the scenario lifted or suspended, as far as the keys name it."""
+
+    def __str__(self) -> str:
+        return self._sentence("reimpose")
+
+
+@dataclass(frozen=True)
+class Imposition:
+    """A measure of the catalogue, not in force on the scenario's day, that comes into force."""
+
+    id: str
+    note: str = ""
+    place: str = field(default="", compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"The measure `{self.id}` of the catalogue comes into force."
+
+
+def named(sender: str) -> str:
+    """A country or group as a sentence has it: `the United States`."""
+    return _country(sender)
+
+
+def in_short(direction: str, sectors: Names, size: float) -> str:
+    """`imports of coal by 98 %`."""
+    return f"{_flow(direction, sectors, '')} by {_number(size)} %"
+
+
+def spoken(day: datetime.date | str) -> str:
+    """`17 February 2025`."""
+    return f"{day.day} {day:%B %Y}" if isinstance(day, datetime.date) else day
 
 
 def _mask(

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from detente import labels
 from detente.catalogue import Catalogue, load_catalogue
-from detente.errors import InputError, unknown_name
+from detente.errors import InputError
 from detente.law import IN_FORCE, LIFT_RULES, LegalMeasure, as_date
-from detente.measure import Lifting
+from detente.measure import Lifting, spoken
 
 DATA_YEAR = 2022
 BLOC = "EU27"
@@ -409,6 +409,14 @@ class Position:
         self.ended &= ~back
         return bool(back.any())
 
+    def ending_after(self, until: datetime.date) -> None:
+        """Raises `InputError` for a suspension that is over on the day of the regime."""
+        if until < self.day:
+            raise InputError(
+                f"the suspension is over on {spoken(until)}, before the day of the regime, {spoken(self.day)}. "
+                "Mend one of the dates."
+            )
+
     def holds(self, what: Lifting) -> bool:
         """Whether the keys name anything that is in force, or was."""
         return bool((self.select(what) & (self.active | self.ended)).any())
@@ -422,7 +430,9 @@ class Position:
                 f"the measure `{id}` acts on no flow of this world: {measure.no_reading or measure}."
             )
         if (entries & self.active).any():
-            raise InputError(f"the measure `{id}` is in force already on {_day(self.day)}. Remove this step.")
+            raise InputError(
+                f"the measure `{id}` is in force already on {spoken(self.day)}. Remove this step."
+            )
         self.active |= entries
         self.ended &= ~entries
 
@@ -461,7 +471,3 @@ def _codes(names: Sequence[str], world: Sequence[str]) -> list[str]:
 def _goods(names: Sequence[str], world: Sequence[str]) -> list[str]:
     meant = set(labels.resolve_sectors(names, list(labels.sectors())))
     return [code for code in world if code in meant]
-
-
-def _day(day: datetime.date) -> str:
-    return f"{day.day} {day:%B %Y}"

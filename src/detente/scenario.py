@@ -1,9 +1,14 @@
-"""Scenarios: named, ordered lists of measures, from YAML or Python, that become a `Shock` for an economy."""
+"""Scenarios: named, ordered lists of measures, from YAML or Python, that become a `Shock` for an economy.
 
+A scenario may begin with a regime: the measures of the catalogue in force on a day (`as_of`).
+"""
+
+import datetime
 import os
 import reprlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +17,19 @@ from numpy.typing import NDArray
 
 from detente import labels, scenario_file
 from detente.errors import InputError, unknown_name
-from detente.measure import Lifting, Measure
+from detente.law import LegalMeasure, as_date
+from detente.measure import (
+    Imposition,
+    Keeping,
+    Lifting,
+    Measure,
+    Snapback,
+    Suspension,
+    in_short,
+    named,
+    spoken,
+)
+from detente.regime import Position, Regime
 from detente.scenario_file import Source
 from detente.shock import Shock
 
@@ -21,6 +38,59 @@ if TYPE_CHECKING:  # reading and printing scenarios shall not wait for the engin
 
 SHIPPED = labels.DATA / "scenarios"
 BASELINE = "baseline"
+ACTS = {"lift": Lifting, "keep": Keeping, "suspend": Suspension, "snapback": Snapback, "impose": Imposition}
+Step = Measure | Lifting | Imposition
+
+
+@dataclass(frozen=True)
+class InForce:
+    """The first step of a scenario with a regime: the measures of the catalogue in force on a day."""
+
+    day: datetime.date
+    place: str = field(default="", compare=False, repr=False)
+
+    @property
+    def source(self) -> str:
+        """What to cite."""
+        return (
+            f"Catalogue of measures, as in force on {spoken(self.day)}; each cites its law "
+            "(src/detente/data/measures, docs/measures.md). How they combine: docs/regime.md."
+        )
+
+    def sentences(self) -> list[str]:
+        """One sentence a sender, in the order of their number of measures."""
+        measures = Regime.load().on(self.day).measures
+        order = Counter(measure.sender for measure in measures).most_common()
+        groups = [[measure for measure in measures if measure.sender == sender] for sender, _ in order]
+        return [_in_force(group, self.day) for group in groups]
+
+    def __str__(self) -> str:
+        return " ".join(self.sentences())
+
+
+def _in_force(measures: Sequence[LegalMeasure], day: datetime.date, most: int = 3) -> str:
+    """`The EU27 keeps 51 measures on Russia in force on …: it cuts its imports of coal by 98 %, …`."""
+    targets = Counter(target for measure in measures for target in measure.targets).most_common()
+    on = named(targets[0][0]) + (" and others" if len(targets) > 1 else "")
+    readings = sorted(
+        (
+            reading
+            for measure in measures
+            for reading in measure.reading
+            if reading.instrument in ("cut", "ban")
+        ),
+        key=lambda reading: 1.0 if reading.size is None else reading.size,
+        reverse=True,
+    )
+    strongest: dict[tuple[str, tuple[str, ...]], str] = {}
+    for reading in readings:
+        flow, size = (reading.direction, reading.sectors), reading.size
+        strongest.setdefault(flow, in_short(*flow, 1.0 if size is None else size))
+    number = f"{len(measures)} measure{'' if len(measures) == 1 else 's'}"
+    sender = named(measures[0].sender)
+    head = f"{sender[0].upper()}{sender[1:]} keeps {number} on {on} in force on {spoken(day)}"
+    cuts = "; ".join(list(strongest.values())[:most])
+    return f"{head}, the largest cuts: {cuts}." if cuts else f"{head}."
 
 
 @dataclass(frozen=True)
@@ -30,20 +100,22 @@ class Scenario:
     name; title (one line); base: a scenario whose measures come first; against: the situation that results
     are compared with by default ("baseline" is the data year as it is); focus: the country whose trade the
     report looks at, left out that of the base, or the one country that all measures are directed at.
-    Printing it gives one sentence a measure.
+    as_of: the day whose measures of the catalogue are in force before all steps; left out that of the base.
+    Printing it gives one sentence a measure, and for a regime one a sender.
     """
 
     name: str
     title: str = ""
-    measures: Sequence[Measure | Lifting] = ()
+    measures: Sequence[Step] = ()
     base: "Scenario | None" = None
     against: str = BASELINE
     focus: str = ""
     description: str = ""
+    as_of: datetime.date | str | None = None
 
     def __post_init__(self):
         for k, step in enumerate(self.measures):
-            if not isinstance(step, Measure | Lifting):
+            if not isinstance(step, Step):
                 raise InputError(
                     f"Measure {k + 1} of scenario `{self.name}` is {reprlib.repr(step)}; expected a "
                     "`Measure` or a `Lifting`. For plain data use `Scenario.load({...})`."
@@ -52,6 +124,13 @@ class Scenario:
             raise InputError(
                 f"`base` of scenario `{self.name}` must be a scenario: use `Scenario.load({self.base!r})`."
             )
+        if self.as_of is not None:
+            object.__setattr__(self, "as_of", as_date(self.as_of))
+            if self.base is not None and self.base.regime is not None:
+                raise InputError(
+                    f"The base `{self.base.name}` has a regime already, that of {spoken(self.base.regime)}. "
+                    "Leave `regime` out of one of them."
+                )
         if not self.focus:
             object.__setattr__(self, "focus", self.base.focus if self.base else self._target())
 
@@ -79,13 +158,25 @@ class Scenario:
             )
         return _find(os.fspath(name))
 
-    def steps(self) -> list[Measure | Lifting]:
-        """All measures and liftings in order, those of the base first."""
-        return [*(self.base.steps() if self.base else ()), *self.measures]
+    @property
+    def regime(self) -> datetime.date | None:
+        """The day whose measures of the catalogue are in force at first, its own or the base's."""
+        own = None if self.as_of is None else as_date(self.as_of)
+        return own or (self.base.regime if self.base else None)
+
+    def steps(self) -> list[Step | InForce]:
+        """The regime, then all measures and acts in order, those of the base first."""
+        own = [] if self.as_of is None else [InForce(as_date(self.as_of))]
+        return [*own, *(self.base.steps() if self.base else ()), *self.measures]
 
     def sentences(self) -> list[str]:
-        """One sentence a measure, in order."""
-        return [str(step) for step in self.steps()] or ["Nothing is changed: the data year as it is."]
+        """One sentence a measure, in order; for a regime one a sender."""
+        lines = [
+            line
+            for step in self.steps()
+            for line in (step.sentences() if isinstance(step, InForce) else [str(step)])
+        ]
+        return lines or ["Nothing is changed: the data year as it is."]
 
     def __str__(self) -> str:
         head = f"{self.name}: {self.title}" if self.title else self.name
@@ -96,21 +187,22 @@ class Scenario:
 
         Cuts multiply the trade weight κ̂^(−θ) by (1 − size)/(1 − in_data) where in force and by
         1/(1 − in_data) where lifted; costs multiply trade costs by 1 + size; tariffs and export taxes add
-        points to the baseline's rate; bans are exact. Raises `InputError` for a name the economy does not
-        have, a sender that is its own target, the same measure in force twice, and a lifting that ends
-        nothing.
+        points to the baseline's rate; bans are exact. A regime sets all of these first, relative to what the
+        data year shows of it (docs/regime.md). Raises `InputError` for a name the economy does not have, a
+        sender that is its own target, the same measure in force twice, and a step that does nothing.
         """
-        imposed: list[_Imposed] = []
-        for k, step in enumerate(self.steps()):
+        stage = _Stage(economy, self.regime)
+        steps = [step for step in self.steps() if not isinstance(step, InForce)]
+        for k, step in enumerate(steps):
             try:
-                if isinstance(step, Measure):
-                    _impose(step, imposed, economy)
-                else:
-                    _lift(step, imposed, economy)
+                stage.do(step)
             except InputError as problem:
                 place = step.place or f"Scenario `{self.name}`, measure {k + 1}"
                 raise InputError(f"{place}: {problem}") from None
-        return _shock(self.name, imposed, economy)
+        for step in steps:
+            if isinstance(step, Keeping):
+                stage.restore(step)
+        return stage.shock(self.name)
 
 
 def available() -> list[str]:
@@ -144,50 +236,124 @@ def _impose(measure: Measure, imposed: list[_Imposed], economy: "Economy") -> No
     imposed.append(_Imposed(measure, reach, reach.copy(), np.zeros_like(reach)))
 
 
-def _lift(lifting: Lifting, imposed: list[_Imposed], economy: "Economy") -> None:
-    ids = [entry.measure.id for entry in imposed if entry.measure.id]
-    if lifting.id and lifting.id not in ids:
-        raise unknown_name("measure with the id", lifting.id, ids)
-    ended = False
-    for measure, _, in_force, lifted in imposed:
-        ends = lifting.cells(measure, economy.countries, economy.sectors) & in_force
-        lifted |= ends
-        in_force &= ~ends
-        ended = ended or bool(ends.any())
-    if not ended:
-        raise InputError(
-            f"this lifting ends nothing: {lifting} Compare its keys with the measures before it "
-            "(`detente show` prints them)."
-        )
+class _Stage:
+    """What is in force while steps are taken: measures of the scenario, and the position of the regime."""
 
+    def __init__(self, economy: "Economy", regime: datetime.date | None):
+        self.economy = economy
+        self.imposed: list[_Imposed] = []
+        self.law: Position | None = None
+        if regime is not None:
+            self.law = Regime.load().at(regime, economy.countries, economy.sectors)
 
-def _shock(name: str, imposed: Sequence[_Imposed], economy: "Economy") -> Shock:
-    shape = economy.trade_share.shape
-    weight, cost, blocked = np.ones(shape), np.ones(shape), np.zeros(shape, bool)
-    duties = {
-        kind: np.zeros(shape) if rate is None else np.array(rate)
-        for kind, rate in (("tariff", economy.tariff), ("export-tax", economy.export_tax))
-    }
-    for measure, _, in_force, lifted in imposed:
-        size = measure.size or 0.0
-        if measure.instrument == "cut":
-            weight[in_force] *= (1 - size) / (1 - measure.in_data)
-            weight[lifted] /= 1 - measure.in_data
-        elif measure.instrument == "ban":
-            blocked |= in_force
-        elif measure.instrument == "cost":
-            cost[in_force] *= 1 + size
+    def do(self, step: Step) -> None:
+        """Take one step but a keeping, which comes after all. Raises `InputError`."""
+        if isinstance(step, Measure):
+            _impose(step, self.imposed, self.economy)
+        elif isinstance(step, Imposition):
+            self._with_regime("`impose`").impose(step.id)
         else:
-            duties[measure.instrument][in_force] += size
-    used = {entry.measure.instrument for entry in imposed}
-    return Shock(
-        trade_cost_change=cost if "cost" in used else None,
-        blocked=blocked if "ban" in used else None,
-        tariff_new=duties["tariff"] if "tariff" in used else None,
-        export_tax_new=duties["export-tax"] if "export-tax" in used else None,
-        weight_change=weight if "cut" in used else None,
-        name=name,
-    )
+            self._act(step)
+
+    def _act(self, step: Lifting) -> None:
+        if step.rules() or step.package is not None:
+            self._with_regime("`authority` and `package`")
+        if isinstance(step, Suspension) and self.law:
+            self.law.ending_after(as_date(step.until))
+        ids = [entry.measure.id for entry in self.imposed if entry.measure.id]
+        ids += self.law.ids() if self.law else []
+        if step.id and step.id not in ids:
+            raise unknown_name("measure with the id", step.id, ids)
+        if isinstance(step, Keeping):
+            done, verb = self._holds(step), "keeps"
+        elif isinstance(step, Snapback):
+            done, verb = self.restore(step), "brings back"
+        else:
+            done, verb = self._end(step), "ends"
+        if not done:
+            noun = "lifting" if verb == "ends" else "step"
+            raise InputError(
+                f"this {noun} {verb} nothing: {step} Compare its keys with the measures before it "
+                "(`detente show` prints them)."
+            )
+
+    def _with_regime(self, what: str) -> Position:
+        if self.law is None:
+            raise InputError(
+                f"{what} speaks of measures of the catalogue, and this scenario has none in force. Add "
+                "`regime: {as-of: 2025-02-17}`, or a base that has it."
+            )
+        return self.law
+
+    def _cells(self, step: Lifting, measure: Measure) -> NDArray[np.bool_]:
+        return step.cells(measure, self.economy.countries, self.economy.sectors)
+
+    def _end(self, step: Lifting) -> bool:
+        done = bool(self.law and self.law.end(step))
+        for measure, _, in_force, lifted in self.imposed:
+            ends = self._cells(step, measure) & in_force
+            lifted |= ends
+            in_force &= ~ends
+            done = done or bool(ends.any())
+        return done
+
+    def restore(self, step: Lifting) -> bool:
+        """Bring back what was lifted, as far as the step names it; whether that is anything."""
+        done = bool(self.law and self.law.restore(step))
+        for measure, _, in_force, lifted in self.imposed:
+            back = self._cells(step, measure) & lifted
+            in_force |= back
+            lifted &= ~back
+            done = done or bool(back.any())
+        return done
+
+    def _holds(self, step: Lifting) -> bool:
+        own = any((self._cells(step, m) & (now | gone)).any() for m, _, now, gone in self.imposed)
+        return own or bool(self.law and self.law.holds(step))
+
+    def shock(self, name: str) -> Shock:
+        """All that is in force as one shock."""
+        shape = self.economy.trade_share.shape
+        weight, cost, blocked = np.ones(shape), np.ones(shape), np.zeros(shape, bool)
+        taxes = {"tariff": self.economy.tariff, "export-tax": self.economy.export_tax}
+        duties = {kind: np.zeros(shape) if rate is None else np.array(rate) for kind, rate in taxes.items()}
+        if self.law:
+            change = self.law.change()
+            weight, cost, blocked = change.weight, change.cost, change.blocked
+            for kind, now, shown in [
+                ("tariff", change.duty, change.duty_in_data),
+                ("export-tax", change.export_tax, change.export_tax_in_data),
+            ]:
+                if (
+                    taxes[kind] is None
+                ):  # the table has no revenue: the data year's rate is in its trade costs
+                    cost = cost / (1 + shown)
+                    duties[kind] = duties[kind] + now
+                else:
+                    duties[kind] = np.maximum(duties[kind] + now - shown, np.minimum(duties[kind], 0))
+        for measure, _, in_force, lifted in self.imposed:
+            size = measure.size or 0.0
+            if measure.instrument == "cut":
+                weight[in_force] *= (1 - size) / (1 - measure.in_data)
+                weight[lifted] /= 1 - measure.in_data
+            elif measure.instrument == "ban":
+                blocked |= in_force
+            elif measure.instrument == "cost":
+                cost[in_force] *= 1 + size
+            else:
+                duties[measure.instrument][in_force] += size
+        used = {entry.measure.instrument for entry in self.imposed}
+        law = self.law is not None
+        return Shock(
+            trade_cost_change=cost if "cost" in used or (law and (cost != 1).any()) else None,
+            blocked=blocked if "ban" in used or blocked.any() else None,
+            tariff_new=duties["tariff"] if "tariff" in used or (law and duties["tariff"].any()) else None,
+            export_tax_new=(
+                duties["export-tax"] if "export-tax" in used or (law and duties["export-tax"].any()) else None
+            ),
+            weight_change=weight if "cut" in used or law else None,
+            name=name,
+        )
 
 
 # Reading ----------------------------------------------------------------------------------------------------
@@ -223,11 +389,19 @@ def _build(source: Source) -> Scenario:
     ]
     base, against = None, source.beside(content.get("against", BASELINE))
     key = "base"
+    as_of = content.get("regime", {}).get("as-of")
     try:
         if key in content:
             base = _find(source.beside(content[key]), source.chain)
         key = "against"
         _locate(against)
+        key = "regime"
+        if as_of is not None:
+            as_date(as_of)
+            if base is not None and base.regime is not None:
+                raise InputError(
+                    f"the base has one already, that of {spoken(base.regime)}. Leave it out of one of them."
+                )
     except InputError as problem:
         raise InputError(f"{source.place((key,))}: {problem}") from None
     return Scenario(
@@ -238,13 +412,15 @@ def _build(source: Source) -> Scenario:
         against=against,
         focus=content.get("focus", ""),
         description=content.get("description", ""),
+        as_of=as_of,
     )
 
 
-def _step(entry: Mapping[str, Any], place: str) -> Measure | Lifting:
+def _step(entry: Mapping[str, Any], place: str) -> Step:
     try:
-        if "lift" in entry:
-            return Lifting(**entry["lift"], place=place)
+        for key, act in ACTS.items():
+            if key in entry:
+                return act(**entry[key], place=place)
         span = {"range": tuple(entry["range"])} if "range" in entry else {}
         return Measure(**{**entry, **span}, place=place)
     except InputError as problem:

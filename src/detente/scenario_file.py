@@ -50,7 +50,7 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> Source:
             f"{name} is its own base: its `base` leads back to it. Remove that key from one of the files."
         )
     text = yaml_file.read_text(path, "scenario")
-    source = Source(name, *yaml_file.parse(text, name, "measure"), (*chain, place))
+    source = Source(name, *yaml_file.parse(text, name, "measure", dates_as_text=True), (*chain, place))
     check(source)
     return source
 
