@@ -167,7 +167,6 @@ def scenarios() -> None:
 @app.command()
 def show(scenario: Annotated[str, typer.Argument(help="A shipped scenario's name, or a YAML file.")]) -> None:
     """Print a scenario in sentences, one a measure, with sources."""
-    from detente.measure import Measure
     from detente.scenario import Scenario
 
     found = Scenario.load(scenario)
@@ -175,7 +174,7 @@ def show(scenario: Annotated[str, typer.Argument(help="A shipped scenario's name
     if found.description:
         typer.echo(f"\n{found.description.strip()}")
     typer.echo(f"\nCompared with: {found.against}")
-    sources = [" ".join(step.source.split()) for step in found.steps() if isinstance(step, Measure)]
+    sources = [" ".join(getattr(step, "source", "").split()) for step in found.steps()]
     for source in filter(None, dict.fromkeys(sources)):
         typer.echo(f"Source: {source}")
 

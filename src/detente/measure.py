@@ -196,9 +196,9 @@ class Lifting:
         return reach & measure.cells(countries, sectors) & named
 
     def __str__(self) -> str:
-        return self._sentence("lift")
+        return self.sentence("lift")
 
-    def _sentence(self, verb: str, end: str = "") -> str:
+    def sentence(self, verb: str, end: str = "") -> str:
         """`The United States lifts all its measures on Russia that the executive alone can end.`"""
         who, singular = _subject(self.by)
         s, its = ("s", "its") if singular else ("", "their")
@@ -216,55 +216,6 @@ class Lifting:
         rules = " or that ".join(AUTHORITIES[rule] for rule in self.rules())
         ending = f" that {rules}" if rules else ""
         return f"{who} {verb}{s} {what}{scope}{ending}{end}."
-
-
-@dataclass(frozen=True)
-class Keeping(Lifting):
-    """What stays in force, whatever other steps of the scenario lift; it does not matter where it stands."""
-
-    def __str__(self) -> str:
-        return self._sentence("keep", ", whatever else is lifted")
-
-
-@dataclass(frozen=True)
-class Suspension(Lifting):
-    """A lifting for a time. until: its last day, a date or a text as "2026-07-31"."""
-
-    until: datetime.date | str = field(kw_only=True)
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not isinstance(self.until, datetime.date):
-            try:
-                object.__setattr__(self, "until", datetime.date.fromisoformat(self.until))
-            except (TypeError, ValueError):
-                raise InputError(
-                    f"`until` is `{self.until}`, which is no date. Write year-month-day, with a day that exists, "
-                    "as 2025-02-17."
-                ) from None
-
-    def __str__(self) -> str:
-        return self._sentence("suspend", f" until {spoken(self.until)}")
-
-
-@dataclass(frozen=True)
-class Snapback(Lifting):
-    """The return of what earlier steps of the scenario lifted or suspended, as far as the keys name it."""
-
-    def __str__(self) -> str:
-        return self._sentence("reimpose")
-
-
-@dataclass(frozen=True)
-class Imposition:
-    """A measure of the catalogue, not in force on the scenario's day, that comes into force."""
-
-    id: str
-    note: str = ""
-    place: str = field(default="", compare=False, repr=False)
-
-    def __str__(self) -> str:
-        return f"The measure `{self.id}` of the catalogue comes into force."
 
 
 def named(sender: str) -> str:

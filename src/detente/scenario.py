@@ -16,19 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detente import labels, scenario_file
+from detente.acts import Imposition, Keeping, Snapback, Suspension
 from detente.errors import InputError, unknown_name
 from detente.law import LegalMeasure, as_date
-from detente.measure import (
-    Imposition,
-    Keeping,
-    Lifting,
-    Measure,
-    Snapback,
-    Suspension,
-    in_short,
-    named,
-    spoken,
-)
+from detente.measure import Lifting, Measure, in_short, named, spoken
 from detente.regime import Position, Regime
 from detente.scenario_file import Source
 from detente.shock import Shock

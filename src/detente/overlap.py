@@ -1,0 +1,346 @@
+"""Overlapping measures as arrays: what is in force for a world, and the change it makes to the data year.
+
+`Grid` holds the readings of a catalogue for the codes of a world; a `Position` is a grid on a day, in which
+measures are ended, brought back or imposed, and becomes a `Change`. The rules stand in docs/regime.md.
+"""
+
+import datetime
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detente import labels
+from detente.catalogue import Catalogue
+from detente.errors import InputError
+from detente.law import IN_FORCE, LIFT_RULES
+from detente.measure import Lifting, spoken
+
+BLOC = "EU27"
+KINDS = ("quantity", "duty", "export-tax", "cost")
+CHANNELS = ("trade", "finance", "transport")
+Countries = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a regime does to the data year's trade, each an array over [importer, exporter, sector].
+
+    weight: factor on the trade weight, today's remainder over the data year's mean remainder, 1 where blocked.
+    blocked: nothing is left. cost: factor on trade costs. duty, export_tax: rates in force, in points.
+    duty_in_data, export_tax_in_data: the mean rates of the data year.
+    """
+
+    weight: NDArray[np.float64]
+    blocked: NDArray[np.bool_]
+    cost: NDArray[np.float64]
+    duty: NDArray[np.float64]
+    export_tax: NDArray[np.float64]
+    duty_in_data: NDArray[np.float64]
+    export_tax_in_data: NDArray[np.float64]
+
+
+class Grid:
+    """The readings of a catalogue as flat arrays for a world: one entry a reading and a flow it acts on.
+
+    Entries are ordered by kind, flow, channel and border, so that the largest of a family is one `reduceat`, and
+    what compounds another. A world of fewer codes (the tiny one) is worked out on the embedded table and averaged
+    by the flows of that table.
+    """
+
+    def __init__(self, catalogue: Catalogue, countries: Countries, sectors: Countries, data_year: int):
+        self.catalogue = catalogue
+        self.countries, self.sectors = list(countries), list(sectors)
+        self._refine()
+        self.measures = [measure for measure in catalogue if measure.reading]
+        parts = [
+            self._entries(m, r)
+            for m, measure in enumerate(self.measures)
+            for r in range(len(measure.reading))
+        ]
+        measure, size, shown, kind, channel, border, cell, sender, target, sector = (
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        )
+        if not len(cell):
+            raise InputError("No measure of the catalogue acts on a flow of this world.")
+        cells = int(np.prod(self.fine_shape))
+        key = ((kind * cells + cell) * len(CHANNELS) + channel) * 2 + border
+        order = np.argsort(key, kind="stable")
+        self.measure, self.size, self.cell = measure[order], size[order], cell[order]
+        self.export, self.sender, self.target = border[order] == 1, sender[order], target[order]
+        self.sector = sector[order]
+        family, self._families = np.unique(key[order], return_index=True)
+        place, self._places = np.unique(family // (2 * len(CHANNELS)), return_index=True)
+        self.kind_of, self._cell_of = place // cells, place % cells
+        self._sign = np.where(family // (2 * len(CHANNELS)) // cells == 0, -1.0, 1.0)
+        self.in_data = self._mean(data_year, shown[order])
+
+    def _refine(self) -> None:
+        """Codes to work with, and where each belongs: the world's own, or those of the embedded table."""
+        known = labels.countries().keys(), labels.sectors().keys()
+        for kind, codes, names in (
+            ("country", self.countries, known[0]),
+            ("sector", self.sectors, known[1]),
+        ):
+            for code in codes:
+                if code not in names:
+                    raise InputError(
+                        f"The world has the {kind} `{code}`, which the measures of the catalogue do not know: they "
+                        f"are stated on the {kind} codes of the embedded table (`detente world --codes`). Use "
+                        "these codes, or a scenario with measures of its own."
+                    )
+        self._flows: NDArray | None = None
+        self.fine = self.countries, self.sectors
+        if labels.stand_ins() & {*self.countries, *self.sectors}:
+            from detente.world import World
+
+            table = World.load()
+            self.fine = list(table.countries), list(table.sectors)
+            trade = table.data["final_trade"] + table.data["intermediate_trade"]
+            self._flows = trade.transpose("importer", "exporter", "sector").to_numpy()
+        self.fine_shape = len(self.fine[0]), len(self.fine[0]), len(self.fine[1])
+        self._country_in = np.array([self._home(code, self.countries) for code in self.fine[0]])
+        self._sector_in = np.array([self._home(code, self.sectors) for code in self.fine[1]])
+
+    def _home(self, code: str, codes: Sequence[str]) -> int:
+        """The place of a code of the embedded table in this world, by name or by what stands in for it."""
+        return codes.index(code if code in codes else labels.stand_in(code, codes))
+
+    def _entries(self, m: int, r: int) -> tuple[NDArray, ...]:
+        measure, reading = self.measures[m], self.measures[m].reading[r]
+        if reading.size is not None and reading.size < 0:
+            raise InputError(
+                f"{measure.place}: a reading of {reading.size:g} eases trade; expected at least 0."
+            )
+        targets = _codes(measure.targets, self.fine[0])
+        senders = [code for code in _codes((measure.sender,), self.fine[0]) if code not in targets]
+        s, t = (np.array([self.fine[0].index(code) for code in side], int) for side in (senders, targets))
+        j = np.array([self.fine[1].index(code) for code in _goods(reading.sectors, self.fine[1])], int)
+        sides = [k for k, way in enumerate(("exports", "imports")) if reading.direction != way]
+        sender, target, sector, border = (
+            part.ravel() for part in np.meshgrid(s, t, j, np.array(sides, int), indexing="ij")
+        )
+        importer, exporter = np.where(border, target, sender), np.where(border, sender, target)
+        cell = np.ravel_multi_index((importer, exporter, sector), self.fine_shape)
+        channel, kind = CHANNELS.index(reading.channel), KINDS.index(reading.family[1])
+        if kind in (1, 2):
+            channel = 0
+        n = len(cell)
+        size = 1.0 if reading.instrument == "ban" else reading.size or 0.0
+        shown = np.nan if reading.in_data is None else reading.in_data
+        return (
+            np.full(n, m),
+            np.full(n, size),
+            np.full(n, shown),
+            np.full(n, kind),
+            np.full(n, channel),
+            border,
+            cell,
+            sender,
+            target,
+            sector,
+        )
+
+    def in_force(self, day: datetime.date) -> NDArray[np.bool_]:
+        """Which entries are in force on that day."""
+        return np.array([measure.state(day) == IN_FORCE for measure in self.measures])[self.measure]
+
+    def named(self, ids: Collection[str]) -> NDArray[np.bool_]:
+        """Which entries belong to measures of these ids."""
+        return np.array([measure.id in ids for measure in self.measures])[self.measure]
+
+    def places(self, countries: str | Iterable[str]) -> NDArray[np.int_]:
+        """Places, in the table worked with, of what countries or groups of this world mean."""
+        codes = labels.resolve_countries(countries, self.countries)
+        return np.flatnonzero(np.isin(self._country_in, [self.countries.index(code) for code in codes]))
+
+    def goods(self, sectors: str | Iterable[str]) -> NDArray[np.int_]:
+        """The same for sectors."""
+        codes = labels.resolve_sectors(sectors, self.sectors)
+        return np.flatnonzero(np.isin(self._sector_in, [self.sectors.index(code) for code in codes]))
+
+    def factors(self, sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What is left of a flow, or one plus the rate on it, by kind and flow, for sizes by entry (last axis).
+
+        The largest of a family binds; families compound.
+        """
+        binding = np.maximum.reduceat(sizes, self._families, axis=-1)
+        return np.multiply.reduceat(1 + self._sign * binding, self._places, axis=-1)
+
+    def _mean(self, year: int, shown: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The mean of `factors` over the days of a year, for each kind and flow."""
+        first, after = datetime.date(year, 1, 1), datetime.date(year + 1, 1, 1)
+        days = {first}
+        for measure in self.measures:
+            for event in measure.history:
+                for moment in (event.date, event.applies):
+                    days.add(moment or first)
+                if event.until:
+                    days.add(event.until + datetime.timedelta(1))
+        starts = sorted(day for day in days if first <= day < after)
+        lengths = np.diff([day.toordinal() for day in (*starts, after)])
+        total = np.zeros(len(self._places))
+        for start, length in zip(starts, lengths.tolist(), strict=True):
+            sizes = np.where(np.isnan(shown), np.where(self.in_force(start), self.size, 0.0), shown)
+            total += length * self.factors(sizes)
+        return total / lengths.sum()
+
+    def change(self, active: NDArray[np.bool_]) -> Change:
+        """The change that the active entries make to the data year. Raises `InputError` for a zero to revive."""
+        now = self.factors(np.where(active, self.size, 0.0))
+        kinds = [self.kind_of == k for k in range(len(KINDS))]
+        left, shown = now[kinds[0]], self.in_data[kinds[0]]
+        lost = (shown == 0) & (left > 0)
+        if lost.any():
+            n, i, j = np.unravel_index(self._cell_of[kinds[0]][lost][0], self.fine_shape)
+            raise InputError(
+                f"A ban held for the whole data year on {labels.sector_name(self.fine[1][j])} from "
+                f"{labels.country_name(self.fine[0][i])} to {labels.country_name(self.fine[0][n])}, so the table "
+                "has nothing to bring back. State it as a cut below 1, or keep it in force."
+            )
+        ratio = np.divide(left, shown, out=np.zeros_like(left), where=shown > 0)
+        weight = self.spread(ratio, 0)
+        blocked = weight == 0
+        rates = {
+            k: (self.spread(now[kinds[k]], k) - 1, self.spread(self.in_data[kinds[k]], k) - 1) for k in (1, 2)
+        }
+        return Change(
+            weight=np.where(blocked, 1.0, weight),
+            blocked=blocked,
+            cost=self.spread(now[kinds[3]] / self.in_data[kinds[3]], 3),
+            duty=rates[1][0],
+            export_tax=rates[2][0],
+            duty_in_data=rates[1][1],
+            export_tax_in_data=rates[2][1],
+        )
+
+    def spread(self, values: NDArray[np.float64], kind: int) -> NDArray[np.float64]:
+        """Values of one kind over [importer, exporter, sector] of the world, 1 elsewhere."""
+        full = np.ones(self.fine_shape)
+        full.reshape(-1)[self._cell_of[self.kind_of == kind]] = values
+        return self.coarse(full)
+
+    def coarse(self, full: NDArray[np.float64]) -> NDArray[np.float64]:
+        """An array of the table worked with, averaged by flows over the codes of this world."""
+        if self._flows is None:
+            return full
+        flows = self._flows
+        return self._sum(flows * full) / self._sum(flows)
+
+    def _sum(self, full: NDArray[np.float64]) -> NDArray[np.float64]:
+        country = np.eye(len(self.countries))[self._country_in]
+        sector = np.eye(len(self.sectors))[self._sector_in]
+        return np.einsum("nij,na,ib,jc->abc", full, country, country, sector, optimize=True)
+
+
+class Position:
+    """A regime on a day, as steps of a scenario change it.
+
+    active: which entries of the grid are in force; ended: which of those that were are so no longer.
+    """
+
+    def __init__(self, grid: Grid, day: datetime.date):
+        self.grid, self.day = grid, day
+        self.active = grid.in_force(day)
+        self.ended = np.zeros_like(self.active)
+
+    def select(self, what: Lifting) -> NDArray[np.bool_]:
+        """The entries that the keys of a lifting name. Raises `InputError` for unknown names."""
+        grid = self.grid
+        measures = grid.measures
+        named = np.isin(grid.sender, grid.places(what.by)) & np.isin(grid.target, grid.places(what.on))
+        named &= np.isin(grid.sector, grid.goods(what.sectors))
+        if what.direction != "both":
+            named &= grid.export == (what.direction == "exports")
+        rules, package, id = what.rules(), what.package, what.id
+        wanted = [
+            (not rules or m.lift_rule.rule in rules)
+            and (package is None or m.package == package)
+            and id in ("", m.id)
+            for m in measures
+        ]
+        named &= np.array(wanted)[grid.measure]
+        if what.instrument:
+            kinds = [{reading.instrument for reading in m.reading} for m in measures]
+            named &= np.array([what.instrument in kind for kind in kinds])[grid.measure]
+        return named
+
+    def end(self, what: Lifting) -> bool:
+        """End what a lifting names; whether that is anything. Raises `InputError` for a member of a bloc alone."""
+        ends = self.select(what) & self.active
+        self._refuse_part_of_bloc(what, ends)
+        self.active &= ~ends
+        self.ended |= ends
+        return bool(ends.any())
+
+    def restore(self, what: Lifting) -> bool:
+        """Bring back what was ended and the keys name; whether that is anything."""
+        back = self.select(what) & self.ended
+        self._refuse_part_of_bloc(what, back)
+        self.active |= back
+        self.ended &= ~back
+        return bool(back.any())
+
+    def ending_after(self, until: datetime.date) -> None:
+        """Raises `InputError` for a suspension that is over on the day of the regime."""
+        if until < self.day:
+            raise InputError(
+                f"the suspension is over on {spoken(until)}, before the day of the regime, {spoken(self.day)}. "
+                "Mend one of the dates."
+            )
+
+    def holds(self, what: Lifting) -> bool:
+        """Whether the keys name anything that is in force, or was."""
+        return bool((self.select(what) & (self.active | self.ended)).any())
+
+    def impose(self, id: str) -> None:
+        """Bring a measure of the catalogue into force. Raises `InputError` where it is unknown, or in force."""
+        measure = self.grid.catalogue[id]
+        entries = self.grid.named([id])
+        if not entries.any():
+            raise InputError(
+                f"the measure `{id}` acts on no flow of this world: {measure.no_reading or measure}."
+            )
+        if (entries & self.active).any():
+            raise InputError(
+                f"the measure `{id}` is in force already on {spoken(self.day)}. Remove this step."
+            )
+        self.active |= entries
+        self.ended &= ~entries
+
+    def ids(self) -> list[str]:
+        """Ids of the measures that are in force with a part of them at least, or were."""
+        found = np.unique(self.grid.measure[self.active | self.ended])
+        return [self.grid.measures[m].id for m in found]
+
+    def change(self) -> Change:
+        """The change against the data year."""
+        return self.grid.change(self.active)
+
+    def _refuse_part_of_bloc(self, what: Lifting, named: NDArray[np.bool_]) -> None:
+        grid = self.grid
+        of_bloc = np.array([measure.sender == BLOC for measure in grid.measures])[grid.measure]
+        if not (named & of_bloc).any():
+            return
+        acting = set(grid.places(what.by).tolist())
+        members = {grid.fine[0].index(code) for code in _codes((BLOC,), grid.fine[0])}
+        if not members <= acting:
+            alone = labels.country_name(grid.fine[0][min(members & acting)])
+            measure = grid.measures[int(grid.measure[named & of_bloc][0])]
+            raise InputError(
+                f"{alone} cannot end or bring back alone what the EU27 acts on as one, as `{measure.id}` "
+                f"({measure.lift_rule.who}: {LIFT_RULES[measure.lift_rule.rule]}). Write `by: EU27`, or a group "
+                "with all its members, as `coalition`."
+            )
+
+
+def _codes(names: Sequence[str], world: Sequence[str]) -> list[str]:
+    """Countries of a world among those that names and groups of law mean; others are left out."""
+    meant = set(labels.resolve_countries(names, list(labels.countries())))
+    return [code for code in world if code in meant]
+
+
+def _goods(names: Sequence[str], world: Sequence[str]) -> list[str]:
+    meant = set(labels.resolve_sectors(names, list(labels.sectors())))
+    return [code for code in world if code in meant]
