@@ -7,15 +7,15 @@ Exit codes: 0 done; 2 input that cannot be used; 3 no equilibrium.
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from detente import cli_diff, cli_evidence, cli_regime
 from detente.errors import ConvergenceError, DetenteError, InputError
+from detente.terminal import busy
 from detente.version import __version__
 
 if TYPE_CHECKING:
@@ -34,23 +34,14 @@ app = typer.Typer(
 replicate = typer.Typer(
     help="Published results computed again, beside the published figures.", rich_markup_mode=None
 )
+app.command("diff")(cli_diff.diff)
+app.add_typer(cli_regime.app, name="regime")
+app.add_typer(cli_evidence.app, name="evidence")
 app.add_typer(replicate, name="replicate")
 
 WorldFile = Annotated[
     str | None, typer.Option("--world", help="A world saved as .nc, or `tiny`. Default: the embedded table.")
 ]
-
-
-@contextmanager
-def _busy(what: str) -> Iterator[None]:
-    """A spinner on the terminal (standard error) while something takes time; silent when piped."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(f"{what} …"):
-        yield
 
 
 def _world(path: str | None) -> "World":
@@ -117,7 +108,7 @@ def run(
 def _compute(
     scenario: str, against: str | None, world: str | None, elasticities: str, deficits: str, tolerance: float
 ) -> "Outcome":
-    with _busy("Reading scenario and world"):
+    with busy("Reading scenario and world"):
         from detente.scenario import Scenario
 
         wanted = Scenario.load(scenario)
@@ -126,7 +117,7 @@ def _compute(
         from detente.outcome import simulate
 
         economy = calibrate(_world(world), elasticities, deficits)
-    with _busy("Solving"):
+    with busy("Solving"):
         return simulate(economy, wanted, compared, tolerance=tolerance)
 
 
@@ -140,7 +131,7 @@ def _refuse_unwritable(out: Path) -> None:
 
 
 def _write(outcome: "Outcome", out: Path) -> None:
-    with _busy("Writing the report"):
+    with busy("Writing the report"):
         from detente.report import write_report
 
         try:
@@ -212,7 +203,7 @@ def replicate_nafta(
     data: Annotated[Path, typer.Option(help="Folder with nafta_cp2015_raw.npz, the 1993 data of the paper.")],
 ) -> None:
     """Caliendo & Parro (2015, table 2): NAFTA's tariff cuts, published figures and ours side by side."""
-    with _busy("Solving the world of 1993 without and with NAFTA"):
+    with busy("Solving the world of 1993 without and with NAFTA"):
         from detente.replication import replicate_nafta as compute
 
         result = compute(data)
