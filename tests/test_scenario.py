@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from detente import labels
+from detente.acts import Keeping, Snapback, Suspension
 from detente.calibration import calibrate
 from detente.economy import Economy
 from detente.errors import InputError
-from detente.measure import Lifting, Measure
+from detente.law import LIFT_RULES
+from detente.measure import AUTHORITIES, Lifting, Measure
 from detente.outcome import simulate
 from detente.scenario import BASELINE, SHIPPED, Scenario, available
 from detente.world import World
@@ -153,7 +155,8 @@ def test_every_group_resolves_on_the_embedded_world(economy: Economy):
 
 
 def test_what_the_issue_asks_for_ships():
-    assert {"status-quo-2025", "us-relief", "all-lift", "embargo"} <= set(available())
+    wanted = "status-quo-2025 us-relief us-executive-relief us-relief-reversed all-lift embargo"
+    assert {*wanted.split(), "status-quo-2025-aggregate"} == set(available())
 
 
 @pytest.mark.parametrize("name", available())
@@ -162,7 +165,7 @@ def test_a_shipped_scenario_prints_and_is_complete(name: str):
     assert scenario.name == name
     lines = str(scenario).splitlines()
     assert lines[0] == f"{name}: {scenario.title}"
-    assert len(lines) == 1 + len(scenario.steps())
+    assert len(lines) == 1 + len(scenario.sentences())
     assert scenario.steps()
     assert all(line.startswith("  · ") and line.endswith(".") for line in lines[1:])
     cuts = [step for step in scenario.steps() if isinstance(step, Measure) and step.instrument == "cut"]
@@ -176,13 +179,15 @@ def test_a_shipped_scenario_has_an_equilibrium(name: str, which: str, request: p
     assert outcome.converged
     assert outcome.residual <= 1e-10  # the default tolerance
     assert np.isfinite(outcome.real_income).all()
-    signs = {"us-relief": 1, "all-lift": 1, "embargo": -1, "status-quo-2025": -1}
-    if name in signs:
-        assert np.sign(outcome.real_income.sel(country="RUS")) == signs[name]
+    signs = {"us-relief": 1, "us-executive-relief": 1, "all-lift": 1, "us-relief-reversed": 0}
+    russia = float(outcome.real_income.sel(country="RUS"))
+    assert np.sign(russia if abs(russia) > 1e-9 else 0) == signs.get(name, -1)
 
 
 def test_the_status_quo_undone_by_all_is_the_data_year_without_its_sanctions(economy: Economy):
-    change = np.asarray(Scenario.load("all-lift").shock(economy).weight_change)
+    base = Scenario.load("status-quo-2025-aggregate")
+    scenario = Scenario("undone", measures=[Lifting("coalition", "RUS")], base=base)
+    change = np.asarray(scenario.shock(economy).weight_change)
     russia = economy.countries.index("RUS")
     germany, china = economy.countries.index("DEU"), economy.countries.index("CHN")
     oil, finance = economy.sectors.index("B06"), economy.sectors.index("K")
@@ -190,6 +195,94 @@ def test_the_status_quo_undone_by_all_is_the_data_year_without_its_sanctions(eco
     assert change[russia, germany, oil] == pytest.approx(1 / (1 - 0.57), rel=ROUNDING)
     assert change[germany, russia, finance] == 1
     assert change[china, russia, oil] == 1
+
+
+# The regime ------------------------------------------------------------------------------------------------
+
+
+STATUS_QUO = Scenario("s", as_of="2025-02-17")
+
+
+def law(economy: Economy, *steps) -> np.ndarray:
+    """The same as `weight`, on the regime of February 2025."""
+    change = Scenario("test", measures=steps, base=STATUS_QUO).shock(economy).weight_change
+    assert change is not None
+    return np.asarray(change)
+
+
+def test_a_keeping_stands_above_liftings_wherever_it_stands(economy: Economy):
+    keep, lift = Keeping("USA", sectors="oil"), Lifting("USA", "RUS")
+    kept = law(economy, keep, lift)
+    np.testing.assert_array_equal(kept, law(economy, lift, keep))
+    russia, america = economy.countries.index("RUS"), economy.countries.index("USA")
+    oil, chips = economy.sectors.index("B06"), economy.sectors.index("C26")
+    now, free = law(economy), law(economy, lift)
+    assert kept[america, russia, oil] == now[america, russia, oil] < free[america, russia, oil]
+    assert kept[russia, america, chips] == free[russia, america, chips] > now[russia, america, chips]
+
+
+def test_suspended_is_lifted_and_a_snapback_brings_it_back(economy: Economy):
+    suspension = Suspension("EU27", sectors="energy", until="2026-07-31")
+    np.testing.assert_array_equal(law(economy, suspension), law(economy, Lifting("EU27", sectors="energy")))
+    np.testing.assert_array_equal(law(economy, suspension, Snapback("EU27")), law(economy))
+    assert str(suspension).endswith("suspends all its measures on trade in energy until 31 July 2026.")
+
+
+def test_own_measures_can_be_suspended_kept_and_brought_back_too(tiny: Economy):
+    np.testing.assert_array_equal(weight(tiny, CUT, Lifting("all"), Snapback("all")), weight(tiny, CUT))
+    partly = weight(tiny, CUT, Lifting("all"), Keeping("USA"))
+    np.testing.assert_array_equal(partly, weight(tiny, CUT, Lifting("XCO")))
+
+
+def test_a_member_of_a_bloc_cannot_lift_alone(economy: Economy):
+    with pytest.raises(InputError, match=r"Germany cannot end .* alone .*all members.*Write `by: EU27`"):
+        law(economy, Lifting("DEU"))
+    with pytest.raises(InputError, match="Germany cannot"):
+        law(economy, Lifting(["USA", "DEU"], "RUS"))
+    np.testing.assert_array_equal(
+        law(economy, Lifting("EU27")), law(economy, Lifting(labels.country_groups()["EU27"]))
+    )
+
+
+def test_a_package_and_an_id_name_their_measures_alone(economy: Economy):
+    sixth = law(economy, Lifting("EU27", package=6)) != law(economy)
+    oil = law(economy, Lifting("EU27", id="eu-2022-879-oil")) != law(economy)
+    assert oil.any()
+    assert (oil <= sixth).all()
+    assert sixth.sum() > oil.sum()
+    with pytest.raises(InputError, match="Did you mean `eu-2022-879-oil`"):
+        law(economy, Lifting("EU27", id="eu-2022-897-oil"))
+
+
+def test_every_lift_rule_is_an_authority_of_a_sentence():
+    assert list(AUTHORITIES) == list(LIFT_RULES)
+    lifting = Lifting("USA", "RUS", authority="executive-alone", package=2)
+    assert str(lifting) == (
+        "The United States lifts all its measures of package 2 on Russia that the executive alone can end."
+    )
+
+
+def test_a_regime_prints_one_sentence_a_sender():
+    lines = STATUS_QUO.sentences()
+    assert 5 < len(lines) < 15
+    assert lines[0].startswith("The EU27 keeps ")
+    assert (
+        " measures on Russia in force on 17 February 2025, the largest cuts: imports of coal by 98 %;"
+        in lines[0]
+    )
+
+
+def test_a_second_regime_is_refused():
+    with pytest.raises(InputError, match="The base `s` has a regime already, that of 17 February 2025"):
+        Scenario("t", base=STATUS_QUO, as_of="2024-01-01")
+
+
+def test_what_a_signature_ends_is_less_than_all(economy: Economy):
+    gains = {
+        name: float(simulate(economy, name).real_income.sel(country="RUS"))
+        for name in ("us-executive-relief", "us-relief")
+    }
+    assert 0.1 < gains["us-executive-relief"] < gains["us-relief"] < 1.5
 
 
 # Files ------------------------------------------------------------------------------------------------------
@@ -253,4 +346,6 @@ def test_every_validator_of_the_schema_is_explained_in_plain_words():
 
 
 def test_every_shipped_file_is_named_after_its_scenario():
-    assert [Scenario.load(path).name for path in sorted(SHIPPED.glob("*.yaml"))] == available()
+    names = [f"{name}.yaml" for name in available()]
+    assert {path.name for path in SHIPPED.iterdir()} == set(names)
+    assert [Scenario.load(path).name for path in map(SHIPPED.joinpath, names)] == available()

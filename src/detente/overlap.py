@@ -299,8 +299,9 @@ class Position:
         measure = self.grid.catalogue[id]
         entries = self.grid.named([id])
         if not entries.any():
+            why = measure.no_reading or "none of its countries or sectors are in this world"
             raise InputError(
-                f"the measure `{id}` acts on no flow of this world: {measure.no_reading or measure}."
+                f"the measure `{id}` cuts no trade here: {why.rstrip('.')}. Leave this step out."
             )
         if (entries & self.active).any():
             raise InputError(
@@ -313,6 +314,18 @@ class Position:
         """Ids of the measures that are in force with a part of them at least, or were."""
         found = np.unique(self.grid.measure[self.active | self.ended])
         return [self.grid.measures[m].id for m in found]
+
+    def explain_absence(self, id: str) -> None:
+        """Raises `InputError` for a measure of the catalogue that is not among `ids`, saying why."""
+        for measure in self.grid.catalogue:
+            if measure.id == id:
+                why = (
+                    measure.no_reading
+                    or f"it is not in force on {spoken(self.day)}: {measure.state(self.day)}"
+                )
+                raise InputError(
+                    f"the measure `{id}` cuts no trade here: {why.rstrip('.')}. Leave this step out."
+                )
 
     def change(self) -> Change:
         """The change against the data year."""

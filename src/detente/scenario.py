@@ -248,12 +248,14 @@ class _Stage:
 
     def _act(self, step: Lifting) -> None:
         if step.rules() or step.package is not None:
-            self._with_regime("`authority` and `package`")
+            self._with_regime("`authority` or `package`")
         if isinstance(step, Suspension) and self.law:
             self.law.ending_after(as_date(step.until))
         ids = [entry.measure.id for entry in self.imposed if entry.measure.id]
         ids += self.law.ids() if self.law else []
         if step.id and step.id not in ids:
+            if self.law:
+                self.law.explain_absence(step.id)
             raise unknown_name("measure with the id", step.id, ids)
         if isinstance(step, Keeping):
             done, verb = self._holds(step), "keeps"
