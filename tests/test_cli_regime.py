@@ -91,6 +91,11 @@ def test_list_says_from_when_a_measure_bites_not_when_it_was_adopted(detente):
     assert "eu-2022-879-oil" not in [entry["id"] for entry in earlier["measures"]]
 
 
+def test_senders_are_codes_or_groups_with_commas_between(detente):
+    _, out, _ = detente("regime", "list", "--on", DAY, "--sender", "EU, GBR", "--json")
+    assert {entry["sender"] for entry in json.loads(out)["measures"]} == {"EU27", "GBR"}
+
+
 def test_show_gives_history_scope_basis_lock_sources_and_meaning(detente):
     _, out, _ = detente("regime", "show", "eu-2022-879-oil")
     for part in (
@@ -141,6 +146,11 @@ def test_refusals_are_one_paragraph_with_the_mend(detente, tmp_path: Path, argum
 def test_cells_wrap_and_no_line_ends_in_spaces():
     printed = terminal.table(("a", "b"), [("one two three", "1"), ("x\ny", "22")], (7, 3), (1,))
     assert printed.splitlines() == ["a          b", "─" * 12, "one two    1", "three", "x         22", "y"]
+
+
+def test_text_wraps_under_its_own_beginning_and_keeps_numbers_whole():
+    filled = terminal.fill("  · alpha beta 70 %\nsecond", "    ", 18)
+    assert filled.splitlines() == ["  · alpha beta", "    70\N{NO-BREAK SPACE}%", "second"]
 
 
 # Picture ----------------------------------------------------------------------------------------------------
@@ -234,6 +244,13 @@ def test_diff_prints_words_and_billions(detente):
 # Locks ------------------------------------------------------------------------------------------------------
 
 
+def test_scenarios_and_their_sentences_fit_the_window(detente):
+    for arguments in (["scenarios"], ["show", "us-relief"], ["diff", "baseline", "us-relief"]):
+        code, out, _ = detente(*arguments)
+        assert code == 0
+        assert max(map(len, out.splitlines())) <= WIDE
+
+
 @pytest.fixture(scope="module")
 def found(world: World) -> locks.Locks:
     return locks.locks(Regime.load(), world, DAY, sets=["uniform-4"])
@@ -287,3 +304,5 @@ def test_locks_print(detente):
 def test_locks_refuse_a_day_without_measures():
     with pytest.raises(InputError, match="not a date"):
         locks.locks(Regime.load(), World.load(), "soon")
+    with pytest.raises(InputError, match="No measure that touches trade is in force on 2013-01-01"):
+        locks.locks(Regime.load(), World.load(), "2013-01-01")

@@ -15,7 +15,7 @@ import typer
 
 from detente import cli_diff, cli_evidence, cli_regime
 from detente.errors import ConvergenceError, DetenteError, InputError
-from detente.terminal import busy
+from detente.terminal import busy, fill
 from detente.version import __version__
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def scenarios() -> None:
     width = max(map(len, available())) + 2
     for name in available():
         scenario = Scenario.load(name)
-        typer.echo(f"{name:{width}}{scenario.title} (against {scenario.against})")
+        typer.echo(fill(f"{name:{width}}{scenario.title} (against {scenario.against})", " " * width))
     typer.echo("\n`detente show NAME` prints one in sentences; `detente run NAME` computes it.")
 
 
@@ -161,13 +161,13 @@ def show(scenario: Annotated[str, typer.Argument(help="A shipped scenario's name
     from detente.scenario import Scenario
 
     found = Scenario.load(scenario)
-    typer.echo(str(found))
+    typer.echo(fill(str(found), "    "))
     if found.description:
-        typer.echo(f"\n{found.description.strip()}")
+        typer.echo(f"\n{fill(found.description.strip())}")
     typer.echo(f"\nCompared with: {found.against}")
     sources = [" ".join(getattr(step, "source", "").split()) for step in found.steps()]
     for source in filter(None, dict.fromkeys(sources)):
-        typer.echo(f"Source: {source}")
+        typer.echo(fill(f"Source: {source}", "  "))
 
 
 @app.command("world")

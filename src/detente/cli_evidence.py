@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from detente.errors import InputError
+from detente.terminal import fill
 
 app = typer.Typer(
     help="What was said and done about the sanctions, by whom, and how we know.",
@@ -30,7 +31,8 @@ def list_statements(
         chosen = tuple(statement for statement in chosen if statement in bearing)
     if not chosen:
         raise InputError("No statement fits. `detente evidence list` without options shows all.")
-    typer.echo(f"{ledger.table(chosen)}\n")
+    listed = ledger.table(chosen)
+    typer.echo(fill(listed, " " * listed.index("occasion")) + "\n")
     for word, meaning in VERIFICATION.items():
         typer.echo(f"{word}: {meaning}.")
 

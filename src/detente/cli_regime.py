@@ -28,13 +28,11 @@ LEGEND = {
     "sourced": "stated by a named public source",
     "unverified": "from memory, nobody has checked it yet",
 }
-WIDTHS = (1, 11, 57, 33, 8)
+WIDTHS = (1, 11, 55, 36, 8)
 DEFAULT_DAY = "2025-02-17"
 
 Day = Annotated[str, typer.Option("--on", help="The day, as 2025-02-17.")]
-Sender = Annotated[
-    str | None, typer.Option(help="Only this sender: a code or a group, as USA, EU or coalition.")
-]
+Sender = Annotated[str | None, typer.Option(help="Only these senders: codes or groups, as USA or EU,GBR.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -89,7 +87,7 @@ def timeline(
 
     if out.suffix.lower() not in (".svg", ".png"):
         raise InputError(f"`--out {out}`: expected a name ending in .svg or .png.")
-    found = load_catalogue() if sender is None else load_catalogue().by(sender)
+    found = load_catalogue() if sender is None else _by(load_catalogue(), sender)
     if not len(found):
         raise InputError(f"`--sender {sender}`: the catalogue has no measure of that sender. {_senders()}")
     with busy("Drawing"):
@@ -135,7 +133,7 @@ def check(
     from detente.law import as_date
 
     day = date.today() if on is None else as_date(on)
-    catalogue = load_catalogue() if sender is None else load_catalogue().by(sender)
+    catalogue = load_catalogue() if sender is None else _by(load_catalogue(), sender)
     findings = catalogue.check(day)
     if kind is not None:
         _refuse_unknown_kind(kind)
@@ -154,11 +152,16 @@ def _chosen(on: str, sender: str | None, package: int | None) -> "tuple[date, Ca
 
     day, found = as_date(on), load_catalogue()
     if sender is not None:
-        found = found.by(sender)
+        found = _by(found, sender)
     if package is not None:
         found = found.package(package)
     here = tuple(measure for measure in found if measure.state(day) in (IN_FORCE, SUSPENDED))
     return day, Catalogue(here, found.as_of)
+
+
+def _by(found: "Catalogue", sender: str) -> "Catalogue":
+    """The measures of one sender, or of several with commas between them."""
+    return found.by([name.strip() for name in sender.split(",")])
 
 
 def _refuse_none(found: "Catalogue", day: date, sender: str | None, package: int | None) -> None:
@@ -357,6 +360,8 @@ def _print_locks(found: "Locks") -> None:
         f"alone: the part of {_sender(found.target)}'s loss that is gone when this authority ends all it can and nobody "
         "else moves. Parts do not add up, for measures lie on top of each other: ending one of two frees nothing. days: "
         "shortest and longest wait from decision to effect."
+        + " –: these measures have no reading for trade."
+        * any(not row.reading for row in found.rows)
     )
     typer.echo("\n" + "\n".join(lines((note,), (108,))))
 

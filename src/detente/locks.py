@@ -12,6 +12,7 @@ import numpy as np
 
 from detente.calibration import calibrate
 from detente.equilibrium import solve
+from detente.errors import InputError
 from detente.flows import trade
 from detente.law import LegalMeasure
 from detente.regime import Authority, Regime
@@ -62,9 +63,14 @@ def locks(
 ) -> Locks:
     """The authorities of a day by sender and lift rule, with a sum for each sender that has several.
 
-    progress is told what is being solved. Raises `InputError` for a day, a set or a world that cannot be used.
+    progress is told what is being solved. Raises `InputError` for a day, a set or a world that cannot be used, and
+    for a day on which no measure touches trade.
     """
     state = regime.on(day)
+    if not _read(state.measures):
+        raise InputError(
+            f"No measure that touches trade is in force on {state.date}, so nobody holds a key. Choose a later day."
+        )
     groups = _with_sums(state.by_authority())
     loss: dict[str, float] = {}
     undone: list[dict[str, float]] = [{} for _ in groups]

@@ -56,3 +56,11 @@ def table(
     return "\n".join(
         [*lines(head, widths, flush), rule, *(x for row in rows for x in lines(row, widths, flush))]
     )
+
+
+def fill(text: str, indent: str = "", width: int = 112) -> str:
+    """Every line of `text` wrapped, what continues a line set in by `indent`; a number and its % stay together."""
+    return "\n".join(
+        textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+        for line in text.replace(" %", "\N{NO-BREAK SPACE}%").splitlines()
+    )
