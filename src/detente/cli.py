@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detente import cli_diff, cli_evidence, cli_regime
+from detente import cli_diff, cli_evidence, cli_regime, cli_study
 from detente.errors import ConvergenceError, DetenteError, InputError
 from detente.terminal import busy, fill
 from detente.version import __version__
@@ -35,6 +35,7 @@ replicate = typer.Typer(
     help="Published results computed again, beside the published figures.", rich_markup_mode=None
 )
 app.command("diff")(cli_diff.diff)
+app.command("study")(cli_study.study)
 app.add_typer(cli_regime.app, name="regime")
 app.add_typer(cli_evidence.app, name="evidence")
 app.add_typer(replicate, name="replicate")
