@@ -17,6 +17,7 @@ from detente.quantity import Quantity, Setting
 from detente.study import OPEN, REFUTED, SHIPPED, SUPPORTED, Bound, Claim, Panel, Study, run_study
 from detente.study_page import bars, page, write_study
 
+ROOT = Path(__file__).parents[1]
 FILE = SHIPPED / "us-russia-2025.yaml"
 CONTENT: Any = yaml_file.parse(FILE.read_text("utf-8"), FILE.name, dates_as_text=True)[0]
 CLAIMS = [f"C{k}" for k in range(1, 19)]
@@ -73,7 +74,7 @@ def test_one_failing_test_outweighs_the_others_and_a_missing_block_outweighs_all
 def test_the_reason_states_range_threshold_and_how_often():
     told = Bound(quantity(-0.0037, 0.0028), "below", -0.01).finding
     assert "−0.0037 to +0.0028" in told
-    assert "less than −0.01" in told
+    assert "below −0.01" in told
     assert "at none of 2 settings" in told
 
 
@@ -81,6 +82,15 @@ def test_a_range_keeps_digits_until_its_ends_differ():
     assert quantity(0.0221, 0.0265).text == "+0.022 to +0.026\u00a0%"
     assert quantity(0.02251, 0.02274).text == "+0.0225 to +0.0227\u00a0%"
     assert quantity(0.02251, 0.02254).text == "+0.0225\u00a0% at every setting"
+
+
+def test_a_bound_that_is_tested_is_drawn_in_its_place():
+    panel = Panel("", (quantity(-0.004, -0.002),))
+    (bar,) = bars(panel, [Bound(panel.quantities[0], "below", -0.01)])
+    (bound,) = bar.bounds
+    assert bound < bar.left
+    assert (bound - bar.zero) / (bar.left - bar.zero) == pytest.approx(0.01 / 0.004, rel=1e-2)  # two decimals
+    assert not bars(panel)[0].bounds
 
 
 def test_bars_hold_zero_and_stay_on_the_track():
@@ -147,6 +157,22 @@ def test_json_says_the_same(done: Study):
         assert row["verdict"] == one.verdict
         for found in row["quantities"].values():
             assert found["low"] == min(found["values"].values())
+
+
+def keys(content: Any, path: str = "") -> set[str]:
+    """Every key of the JSON at any depth; those that are names of the study are left out."""
+    if isinstance(content, list):
+        return {key for entry in content for key in keys(entry, path)}
+    if not isinstance(content, dict):
+        return set()
+    named = path in ("quantities", "values", "situations", "verdicts", "elasticities", "data")
+    found = set() if named else set(content)
+    return found | {key for name, entry in content.items() for key in keys(entry, "" if named else name)}
+
+
+def test_every_key_of_the_json_is_documented(done: Study):
+    known = set(re.findall(r"`([\w-]+)`", (ROOT / "docs" / "study.md").read_text("utf-8")))
+    assert keys(done.to_json()) <= known, keys(done.to_json()) - known
 
 
 # The page ---------------------------------------------------------------------------------------------------

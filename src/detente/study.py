@@ -47,10 +47,10 @@ class Bound(NamedTuple):
 
     @property
     def rule(self) -> str:
-        """The bound in words, `more than 50 %`."""
+        """The bound in words, `above 50 %`."""
         number = f"{self.threshold:g}".replace("-", "−")
-        word = "more" if self.side == "above" else "less"
-        return f"{word} than {number}{_SPACE}{self.quantity.unit}".rstrip()
+        unit = "" if self.quantity.unit == "times" else self.quantity.unit
+        return f"{self.side} {number}{_SPACE}{unit}".rstrip()
 
     @property
     def finding(self) -> str:

@@ -9,7 +9,7 @@ from detente import labels
 from detente.drawing import write_atomically
 from detente.outcome import METHODS
 from detente.quantity import Quantity
-from detente.study import OPEN, REFUTED, SUPPORTED, Claim, Panel, Study, names
+from detente.study import OPEN, REFUTED, SUPPORTED, Bound, Claim, Panel, Study, names
 from detente.wording import CLOSURES
 
 TEMPLATES = labels.DATA / "report"
@@ -28,7 +28,7 @@ LIMITS = (
 
 
 class Bar(NamedTuple):
-    """A range on its panel's scale, in percent of the track: label, ends, dots, where zero stands, and its text."""
+    """A range on its panel's scale, in percent of the track: ends, dots, where zero and the tested bounds stand."""
 
     label: str
     left: float
@@ -37,6 +37,7 @@ class Bar(NamedTuple):
     zero: float
     text: str
     side: str
+    bounds: tuple[float, ...] = ()
 
 
 def write_study(study: Study, directory: str | Path) -> dict[str, Path]:
@@ -109,25 +110,30 @@ def result(claim: Claim) -> str:
     return f"{shown.label}: {shown.text}" if shown else ""
 
 
-def bars(panel: Panel) -> list[Bar]:
-    """The panel's ranges on one scale that holds zero."""
-    low = min(0.0, *(quantity.low for quantity in panel.quantities))
-    high = max(0.0, *(quantity.high for quantity in panel.quantities))
+def bars(panel: Panel, tests: Sequence[Bound] = ()) -> list[Bar]:
+    """The panel's ranges on one scale that holds zero, and the bounds that tests set to them."""
+    bounds = {
+        quantity.key: tuple(test.threshold for test in tests if test.quantity.key == quantity.key)
+        for quantity in panel.quantities
+    }
+    asked = [bound for found in bounds.values() for bound in found]
+    low = min(0.0, *asked, *(quantity.low for quantity in panel.quantities))
+    high = max(0.0, *asked, *(quantity.high for quantity in panel.quantities))
     if panel.quantities[0].unit == "%" and not panel.quantities[0].modelled:
         high = 100.0
-    span = (high - low) or 1.0
-    return [_bar(quantity, low, span) for quantity in panel.quantities]
+    return [_bar(quantity, low, (high - low) or 1.0, bounds[quantity.key]) for quantity in panel.quantities]
 
 
-def _bar(quantity: Quantity, low: float, span: float) -> Bar:
+def _bar(quantity: Quantity, low: float, span: float, bounds: Sequence[float]) -> Bar:
     def at(value: float) -> float:
         return round(1 + 98 * (value - low) / span, 2)  # a little room for the dots at both ends
 
     start = quantity.low if quantity.modelled else min(0.0, quantity.low)
     side = "loss" if quantity.high < 0 else "gain" if quantity.low > 0 else "both"
     dots = tuple(sorted({at(value) for value in quantity.values.values()})) if quantity.modelled else ()
-    width = max(at(quantity.high) - at(start), 0.4)
-    return Bar(quantity.label, at(start), width, dots, at(0.0), quantity.text, side)
+    width = max(round(at(quantity.high) - at(start), 2), 0.4)
+    asked = tuple(at(bound) for bound in bounds if bound)  # zero has its line anyway
+    return Bar(quantity.label, at(start), width, dots, at(0.0), quantity.text, side, asked)
 
 
 def settings(study: Study) -> list[tuple[str, str]]:
