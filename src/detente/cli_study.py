@@ -5,15 +5,18 @@ from typing import Annotated
 
 import typer
 
+from detente.terminal import busy
+
 
 def study(
     name: Annotated[str, typer.Argument(help="A shipped study's name, as us-russia-2025, or a YAML file.")],
     out: Annotated[Path | None, typer.Option(help="Folder for study.html and study.json.")] = None,
 ) -> None:
     """Put claims to the model, the law and the record: a verdict on each, with its range."""
-    from detente.study import run_study
+    with busy("Computing the study"):
+        from detente.study import run_study
 
-    made = run_study(name)
+        made = run_study(name)
     typer.echo(repr(made))
     if out is None:
         return

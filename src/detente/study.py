@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from detente import labels, yaml_file
+from detente.bench import Bench
 from detente.errors import InputError, unknown_name
 from detente.evidence import Ledger, Point, Statement
-from detente.quantity import Bench, Quantity, Setting
+from detente.quantity import Quantity, Setting
 from detente.scenario import Scenario
 from detente.version import __version__
 

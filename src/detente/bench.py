@@ -1,0 +1,356 @@
+"""Where quantities are computed: every situation solved once, the catalogue and the ledger at hand.
+
+Kinds of the model are computed at each `Setting`; kinds of the record (measures, days, topics, agreed) are
+counted once. docs/study.md lists them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from detente import labels
+from detente.calibration import calibrate
+from detente.catalogue import Catalogue, load_catalogue
+from detente.digits import NEGLIGIBLE
+from detente.economy import Economy
+from detente.errors import InputError, unknown_name
+from detente.evidence import Ledger, load_ledger
+from detente.law import LAPSED, LIFTED, LegalMeasure
+from detente.outcome import Outcome, simulate
+from detente.quantity import RECORDED, Quantity, Setting
+from detente.scenario import Scenario
+from detente.world import World
+
+Counted = tuple[dict[str, float], str]
+
+
+@dataclass
+class Bench:
+    """Economies, scenarios, catalogue and ledger that quantities are taken of; all solved once and kept.
+
+    readings: {name: {scenario: what stands for it under that reading}}; scenarios: those the study defines.
+    """
+
+    settings: Sequence[Setting]
+    readings: Mapping[str, Mapping[str, Any]]
+    scenarios: Mapping[str, Mapping[str, Any]]
+    world: World = field(default_factory=World.load)
+    catalogue: Catalogue = field(default_factory=load_catalogue)
+    ledger: Ledger = field(default_factory=load_ledger)
+
+    def __post_init__(self):
+        self._economies: dict[tuple[str, str], Economy] = {}
+        self._outcomes: dict[tuple[Setting, str, str], Outcome] = {}
+
+    def outcome(self, setting: Setting, scenario: str, against: str) -> Outcome:
+        """The comparison of two situations at a setting."""
+        key = (setting, scenario, against)
+        if key not in self._outcomes:
+            pair = (setting.elasticities, setting.closure)
+            if pair not in self._economies:
+                self._economies[pair] = calibrate(self.world, *pair)
+            names = [self._situation(setting.reading, name) for name in (scenario, against)]
+            self._outcomes[key] = simulate(self._economies[pair], *names)
+        return self._outcomes[key]
+
+    def _situation(self, reading: str, name: str) -> Any:
+        return self.readings[reading].get(name) or self.scenarios.get(name, name)
+
+    def known(self, setting: Setting, wanted: Sequence[str]) -> bool:
+        """Whether this reading of the sanctions can express all of these scenarios."""
+        named = self.readings[setting.reading]
+        return not named or all(name in named or name == "baseline" for name in wanted)
+
+    def quantity(self, key: str, entry: Mapping[str, Any]) -> Quantity:
+        """The quantity that an entry of a study's file describes. Raises `InputError` with its key."""
+        label, unit, kind = entry["label"], entry["unit"], entry["kind"]
+        readings = entry.get("readings", list(self.readings))
+        rest = {name: entry[name] for name in entry.keys() - {"label", "unit", "kind", "readings"}}
+        try:
+            _refuse_unfit(RECORD.get(kind) or MODEL[kind], rest)
+            if kind in RECORD:
+                values, detail = RECORD[kind](self, **rest)
+                return Quantity(key, label, unit, values, detail)
+            wanted = [
+                rest[name] for name in ("scenario", "against", "beside", "beside_against") if name in rest
+            ]
+            usable = [s for s in self.settings if s.reading in readings and self.known(s, wanted)]
+            values = {str(setting): float(MODEL[kind](self, setting, **rest)) for setting in usable}
+        except InputError as problem:
+            raise InputError(f"Quantity `{key}`: {problem}") from None
+        if not values or not np.isfinite(list(values.values())).all():
+            raise InputError(f"Quantity `{key}` has no finite value at every setting; look at its scenarios.")
+        return Quantity(key, label, unit, values)
+
+    @cached_property
+    def quality(self) -> dict[str, Any]:
+        """Whether everything converged, and the largest residual."""
+        solved = self._outcomes.values()
+        return {
+            "converged": all(outcome.converged for outcome in solved),
+            "residual": max((outcome.residual for outcome in solved), default=0.0),
+            "comparisons": len(self._outcomes),
+        }
+
+    @property
+    def catalogue_until(self) -> date:
+        """The day up to which every file of the catalogue is kept."""
+        return min(self.catalogue.as_of.values())
+
+    def situations(self) -> list[Scenario]:
+        """Every situation that was solved, once, as the scenario it is."""
+        found = [s for o in self._outcomes.values() for s in (o.situation_before, o.situation_after)]
+        return list({s.name: s for s in found if isinstance(s, Scenario)}.values())
+
+    def elasticities(self) -> dict[str, str]:
+        """{name: source} of the sets used."""
+        sets = [outcome.provenance["elasticities"] for outcome in self._outcomes.values()]
+        return {str(one["name"]): str(one["source"]) for one in sets}
+
+    @property
+    def any_outcome(self) -> Outcome:
+        """One of the outcomes, for what they all rest on."""
+        return next(iter(self._outcomes.values()))
+
+
+def _refuse_unfit(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Raises `InputError` for keys that a kind of quantity does not have, or that it lacks."""
+    keys = {name: p for name, p in signature(function).parameters.items() if name not in ("bench", "setting")}
+    for name in given:
+        if name not in keys:
+            raise unknown_name("key", name, keys)
+    for name, parameter in keys.items():
+        if parameter.default is parameter.empty and name not in given:
+            raise InputError(f"the key `{name}` is missing. Keys of this kind: {', '.join(keys)}.")
+
+
+# Kinds of the model: (bench, setting, …) -> value ----------------------------------------------------------
+
+
+def _members(outcome: Outcome, party: str, without: str = "") -> list[str]:
+    known = list(outcome.economy.countries)
+    left_out = labels.resolve_countries(without, known) if without else []
+    return [code for code in labels.resolve_countries(party, known) if code not in left_out]
+
+
+def real_income(
+    bench: Bench, setting: Setting, scenario: str, against: str, party: str, without: str = ""
+) -> float:
+    """Exact change in real income of a country or group, percent."""
+    outcome = bench.outcome(setting, scenario, against)
+    return outcome.group(_members(outcome, party, without))["real_income"]
+
+
+def worth(
+    bench: Bench, setting: Setting, scenario: str, against: str, party: str, without: str = ""
+) -> float:
+    """Equivalent variation of a country or group, USD billion a year."""
+    outcome = bench.outcome(setting, scenario, against)
+    return outcome.group(_members(outcome, party, without))["equivalent_variation"]
+
+
+def worth_of_following(
+    bench: Bench, setting: Setting, scenario: str, against: str, beside: str, beside_against: str, party: str
+) -> float:
+    """How much more a party gains in `scenario` over `against` than in `beside` over `beside_against`, percent."""
+    after = worth(bench, setting, scenario, against, party)
+    before = worth(bench, setting, beside, beside_against, party)
+    return 100 * (_ratio(after, before) - 1)
+
+
+def relative_loss(bench: Bench, setting: Setting, scenario: str, against: str, parties: Sequence[str]):
+    """Change in real income of the first party over that of the second, both in percent."""
+    return _ratio(*(real_income(bench, setting, scenario, against, party) for party in parties))
+
+
+def relative_worth(bench: Bench, setting: Setting, scenario: str, against: str, parties: Sequence[str]):
+    """Equivalent variation of the first party over that of the second."""
+    return _ratio(*(worth(bench, setting, scenario, against, party) for party in parties))
+
+
+def burden_above_fair(
+    bench: Bench, setting: Setting, scenario: str, against: str, party: str, among: str
+) -> float:
+    """What a party bears above a burden equal in percent of income for all of `among`, USD billion a year."""
+    outcome = bench.outcome(setting, scenario, against)
+    own, all_of = outcome.group(_members(outcome, party)), outcome.group(_members(outcome, among))
+    fair = all_of["equivalent_variation"] * own["income_before"] / all_of["income_before"]
+    return fair - own["equivalent_variation"]
+
+
+def part_of_gain(
+    bench: Bench, setting: Setting, scenario: str, beside: str, against: str, party: str
+) -> float:
+    """A party's gain from `scenario` in percent of its gain from `beside`."""
+    part, whole = (worth(bench, setting, name, against, party) for name in (scenario, beside))
+    return 100 * _ratio(part, whole)
+
+
+def trade(
+    bench: Bench,
+    setting: Setting,
+    scenario: str,
+    against: str,
+    exporter: str,
+    importer: str,
+    sectors: str = "all",
+    both_ways: bool = False,
+) -> float:
+    """Change in the value of trade from one party to another (or both ways), percent."""
+    before, after = _flow(bench, setting, scenario, against, exporter, importer, sectors)
+    if both_ways:
+        back = _flow(bench, setting, scenario, against, importer, exporter, sectors)
+        before, after = before + back[0], after + back[1]
+    return 100 * (_ratio(after, before) - 1)
+
+
+def trade_worth(
+    bench: Bench,
+    setting: Setting,
+    scenario: str,
+    against: str,
+    exporter: str,
+    importer: str,
+    sectors: str = "all",
+) -> float:
+    """Change in the value of trade from one party to another, USD billion a year."""
+    before, after = _flow(bench, setting, scenario, against, exporter, importer, sectors)
+    return after - before
+
+
+def import_share(
+    bench: Bench, setting: Setting, scenario: str, against: str, importer: str, exporter: str
+) -> float:
+    """Share of a party in an importer's purchases abroad under `scenario`, percent."""
+    return 100 * _ratio(
+        *(_flow(bench, setting, scenario, against, who, importer)[1] for who in (exporter, "all"))
+    )
+
+
+def share_gained(
+    bench: Bench, setting: Setting, scenario: str, beside: str, against: str, importer: str, exporter: str
+) -> float:
+    """How much larger that share is under `scenario` than under `beside`, percentage points."""
+    return import_share(bench, setting, scenario, against, importer, exporter) - import_share(
+        bench, setting, beside, against, importer, exporter
+    )
+
+
+def gap_filled(
+    bench: Bench, setting: Setting, scenario: str, beside: str, against: str, importer: str, party: str
+) -> float:
+    """A party's extra sales under `scenario`, in percent of those of the rest of the coalition under `beside`."""
+    extra = trade_worth(bench, setting, scenario, against, party, importer)
+    everyone, own = (
+        trade_worth(bench, setting, beside, against, who, importer) for who in ("coalition", party)
+    )
+    return 100 * _ratio(extra, everyone - own)
+
+
+def income_gained(bench: Bench, setting: Setting, scenario: str, beside: str, against: str, party: str):
+    """A party's change in real income under `scenario` less that under `beside`, percentage points."""
+    first, second = (real_income(bench, setting, name, against, party) for name in (scenario, beside))
+    return first - second
+
+
+def output(bench: Bench, setting: Setting, scenario: str, against: str, party: str, sectors: str) -> float:
+    """Change in the value of a party's output in some sectors, against world income, percent."""
+    outcome = bench.outcome(setting, scenario, against)
+    goods = labels.resolve_sectors(sectors, list(outcome.economy.sectors))
+    part = outcome.data.sel(country=_members(outcome, party), sector=goods)
+    return 100 * (_ratio(float(part["output_after"].sum()), float(part["output_before"].sum())) - 1)
+
+
+def _flow(
+    bench: Bench,
+    setting: Setting,
+    scenario: str,
+    against: str,
+    exporter: str,
+    importer: str,
+    sectors: str = "all",
+) -> tuple[float, float]:
+    """Trade from one party to another before and after, USD billion, each country's trade with itself left out."""
+    outcome = bench.outcome(setting, scenario, against)
+    goods = labels.resolve_sectors(sectors, list(outcome.economy.sectors))
+    flows = outcome.trade().sel(
+        exporter=_members(outcome, exporter), importer=_members(outcome, importer), sector=goods
+    )
+    flows = flows.where(flows["exporter"] != flows["importer"], 0.0)
+    return float(flows["before"].sum()), float(flows["after"].sum())
+
+
+def _ratio(part: float, whole: float) -> float:
+    if abs(whole) < NEGLIGIBLE:
+        raise InputError("its denominator is too small for a ratio to mean anything.")
+    return part / whole
+
+
+MODEL: dict[str, Callable[..., float]] = {
+    function.__name__.replace("_", "-"): function
+    for function in (
+        real_income, worth, worth_of_following, relative_loss, relative_worth, burden_above_fair, part_of_gain,
+        trade, trade_worth, import_share, share_gained, gap_filled, income_gained, output,
+    )
+}  # fmt: skip
+
+
+# Kinds of the record: (bench, …) -> (values, detail) -------------------------------------------------------
+
+
+def _chosen(bench: Bench, sender: Any, on: str, packages: Sequence[int] = ()) -> list[LegalMeasure]:
+    found = list(bench.catalogue.on(on).by(sender))
+    return [m for m in found if not packages or (m.package and packages[0] <= m.package <= packages[1])]
+
+
+def measures(
+    bench: Bench,
+    sender: Any,
+    on: str,
+    packages: Sequence[int] = (),
+    rules: Sequence[str] = (),
+    ended_by: str = "",
+) -> Counted:
+    """Share of a sender's measures in force on a day that fall under some lift rules, or have ended by a later day."""
+    found = _chosen(bench, sender, on, packages)
+    part = [m for m in found if not rules or m.lift_rule.rule in rules]
+    if ended_by:
+        part = [m for m in part if m.state(ended_by) in (LAPSED, LIFTED)]
+    if not found:
+        raise InputError(f"no measure of {sender} was in force on {on}.")
+    return {RECORDED: 100 * len(part) / len(found)}, f"{len(part)} of {len(found)}"
+
+
+def days(bench: Bench, sender: Any, on: str, rules: Sequence[str], which: str) -> Counted:
+    """The median over measures of the shortest or longest wait from decision to effect, days."""
+    at = {"shortest": 0, "longest": 1}[which]
+    waits = [m.lift_rule.days[at] for m in _chosen(bench, sender, on) if m.lift_rule.rule in rules]
+    if not waits:
+        raise InputError(f"no measure of {sender} in force on {on} falls under {', '.join(rules)}.")
+    span = " to ".join(dict.fromkeys(map(str, (min(waits), max(waits)))))
+    return {RECORDED: float(np.median(waits))}, f"{span}, {len(waits)} measures"
+
+
+def topics(bench: Bench, statement: str, among: Sequence[str], stance: str = "asserts") -> Counted:
+    """The share of some topics on which a statement takes a stance, percent."""
+    said = bench.ledger.statement(statement)
+    part = [topic for topic in among if (point := said.point(topic)) and point.stance == stance]
+    return {RECORDED: 100 * len(part) / len(among)}, f"{len(part)} of {len(among)}"
+
+
+def agreed(bench: Bench, statement: str, among: Sequence[str]) -> Counted:
+    """From the share of topics that a statement asserts to the share it does not deny: its silence leaves them open."""
+    least, _ = topics(bench, statement, among)
+    denied, _ = topics(bench, statement, among, "denies")
+    detail = f"the less if silence counts as dissent, the more if as assent; {len(among)} topics"
+    return {RECORDED: least[RECORDED], f"{RECORDED}, silence as assent": 100 - denied[RECORDED]}, detail
+
+
+RECORD: dict[str, Callable[..., Counted]] = {
+    function.__name__: function for function in (measures, days, topics, agreed)
+}
