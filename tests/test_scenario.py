@@ -239,6 +239,8 @@ def test_a_member_of_a_bloc_cannot_lift_alone(economy: Economy):
         law(economy, Lifting("DEU"))
     with pytest.raises(InputError, match="Germany cannot"):
         law(economy, Lifting(["USA", "DEU"], "RUS"))
+    with pytest.raises(InputError, match="measure 1: Germany cannot"):
+        law(economy, Keeping("DEU"), Lifting("EU27"))
     np.testing.assert_array_equal(
         law(economy, Lifting("EU27")), law(economy, Lifting(labels.country_groups()["EU27"]))
     )

@@ -225,8 +225,8 @@ class Grid:
         """An array of the table worked with, averaged by flows over the codes of this world."""
         if self._flows is None:
             return full
-        flows = self._flows
-        return self._sum(flows * full) / self._sum(flows)
+        total = self._sum(self._flows)
+        return np.divide(self._sum(self._flows * full), total, out=np.ones_like(total), where=total > 0)
 
     def _sum(self, full: NDArray[np.float64]) -> NDArray[np.float64]:
         country = np.eye(len(self.countries))[self._country_in]

@@ -184,15 +184,13 @@ class Scenario:
         """
         stage = _Stage(economy, self.regime)
         steps = [step for step in self.steps() if not isinstance(step, InForce)]
-        for k, step in enumerate(steps):
+        last = [(k, step, stage.restore) for k, step in enumerate(steps) if isinstance(step, Keeping)]
+        for k, step, act in [*((k, step, stage.do) for k, step in enumerate(steps)), *last]:
             try:
-                stage.do(step)
+                act(step)
             except InputError as problem:
                 place = step.place or f"Scenario `{self.name}`, measure {k + 1}"
                 raise InputError(f"{place}: {problem}") from None
-        for step in steps:
-            if isinstance(step, Keeping):
-                stage.restore(step)
         return stage.shock(self.name)
 
 
