@@ -45,7 +45,7 @@ def kept(economy: Economy) -> Preconditioner | None:
     n, s = economy.output.shape
     shapes = [(n, s, s), (n, s, s), (n, s, n), (n, s, n), (n, n)]
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = [file[name] for name in PARTS]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
