@@ -74,7 +74,7 @@ def child() -> None:
     setup_first, _ = timed(lambda: baseline_preconditioner(economy))
     solve_first, _ = timed(lambda: engine_once(economy, shock))
     solve_second, _ = timed(lambda: engine_once(economy, shock))
-    other = replace(economy)
+    other = replace(economy, trade_elasticity=economy.trade_elasticity * (1 + 1e-12))  # not one kept on disk
     setup_second, _ = timed(lambda: baseline_preconditioner(other))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(
@@ -130,7 +130,7 @@ def engine(economy: Economy, shock: Shock, repeats: int) -> tuple[float, Equilib
     line(
         "set-up of a world (baseline factorisation)",
         f"{1e3 * cached['setup']:.0f} ms",
-        "once for each economy",
+        "once for each economy, then kept on disk",
     )
     line(
         "peak memory of the process",

@@ -70,6 +70,10 @@ class SyntheticOutcome:
         before, gain = float(part.income_before.sum()), float(part.equivalent_variation.sum())
         return {"real_income": 100 * gain / before, "equivalent_variation": gain, "income_before": before}
 
+    def changing(self, country: str) -> set[str]:
+        """As in a scenario in which the United States alone acts."""
+        return {"USA"} - {country}
+
     def trade(self) -> xr.Dataset:
         number = len(self.countries)
         i, n, j = np.meshgrid(np.arange(number), np.arange(number), np.arange(len(SECTORS)), indexing="ij")

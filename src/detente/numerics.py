@@ -16,18 +16,27 @@ from platformdirs import user_cache_dir
 jax.config.update("jax_enable_x64", True)
 
 
-def use_compilation_cache() -> None:
-    """Keep compiled programs between runs, unless the user has chosen a folder or switched the cache off.
+def cache_folder(kind: str) -> Path | None:
+    """A folder of that name in the platform's cache folder for détente, or in `DETENTE_CACHE` where set.
 
-    The folder is the platform's cache folder for détente, or `DETENTE_CACHE` where set; `DETENTE_CACHE=off` disables.
+    None where `DETENTE_CACHE=off`, or where nothing can be written (a read-only home): everything is then computed in each
+    process, slower and equally right.
     """
     chosen = os.environ.get("DETENTE_CACHE", "")
-    if chosen == "off" or getattr(jax.config, "jax_compilation_cache_dir", None):
-        return
-    folder = Path(chosen or user_cache_dir("detente")) / "compiled"
+    if chosen == "off":
+        return None
+    folder = Path(chosen or user_cache_dir("detente")) / kind
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # a read-only home: compile in each process instead, slower and equally right
+    except OSError:
+        return None
+    return folder
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs between runs, unless the user has chosen a folder for JAX or switched the cache off."""
+    folder = cache_folder("compiled")
+    if folder is None or getattr(jax.config, "jax_compilation_cache_dir", None):
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

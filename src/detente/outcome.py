@@ -208,6 +208,21 @@ class Outcome:
             data[name].attrs = {"units": self.money, "long_name": f"Trade {name}"}
         return data
 
+    def changing(self, country: str) -> set[str]:
+        """Countries whose direct conditions of trade with `country` (costs, cuts, bans, duties) differ between the two.
+
+        Raises `InputError` for an unknown country.
+        """
+        names = list(self.economy.countries)
+        here = names.index(labels.resolve_countries(country, names)[0])
+        weights = (np.asarray(side.situation.trade_weight) for side in (self.before, self.after))
+        differs = np.not_equal(*weights).any(axis=0)
+        return {
+            name
+            for name, one, other in zip(names, differs[here], differs[:, here], strict=True)
+            if one or other
+        }
+
     @cached_property
     def _flows(self) -> dict[str, NDArray]:
         return {"before": self.before.trade(), "after": self.after.trade()}

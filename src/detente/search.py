@@ -5,8 +5,6 @@ along a path of partial shocks; last, the whole shock with deficits that grow fr
 cannot carry its external balances from a search that failed.
 """
 
-import dataclasses
-import weakref
 from typing import NamedTuple
 
 import equinox as eqx
@@ -16,7 +14,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from detente import equations
+from detente import baseline, equations
 from detente.economy import Economy
 from detente.equations import Situation, Unknowns
 from detente.errors import InfeasibleError
@@ -180,26 +178,14 @@ def _start(economy: Economy) -> Point:
     return jnp.zeros(shape[0]), jnp.zeros(shape), economy.spending
 
 
-@dataclasses.dataclass(frozen=True)
-class _Kept:
-    owner: weakref.ref
-    preconditioner: Preconditioner
-
-
-_BASELINE: dict[int, _Kept] = {}
-
-
 def baseline_preconditioner(economy: Economy) -> Preconditioner:
-    """The linear response at the economy's baseline, computed on first use and kept as long as the economy lives."""
-    key = id(economy)
-    kept = _BASELINE.get(key)
-    if kept is not None and kept.owner() is economy:
-        return kept.preconditioner
-    n = len(economy.countries)
-    system = _system(situation(economy, Shock()), np.zeros(n, int))
-    made = _preconditioner(system, *_start(economy))
-    _BASELINE[key] = _Kept(weakref.ref(economy, lambda _: _BASELINE.pop(key, None)), made)
-    return made
+    """The linear response at the economy's baseline, kept as long as the economy lives and on disk for the next process."""
+    found = baseline.kept(economy)
+    if found is None:
+        system = _system(situation(economy, Shock()), np.zeros(len(economy.countries), int))
+        found = _preconditioner(system, *_start(economy))
+        baseline.keep(economy, found)
+    return found
 
 
 def _preconditioner(

@@ -84,8 +84,8 @@ def party_name(name: str) -> str:
 
 
 def default_parties(outcome: "Outcome", target: str) -> dict[str, list[str]]:
-    """{heading: parties}: for Russia the coalition's large members and large outsiders, else those that
-    gain or lose most.
+    """{heading: parties}: for Russia the coalition's large members, those whose conditions of trade with Russia
+    differ between the situations apart from the others, and large outsiders; else those that gain or lose most.
 
     The EU27 stands as one whole where the data have two or more of its members.
     """
@@ -94,7 +94,10 @@ def default_parties(outcome: "Outcome", target: str) -> dict[str, list[str]]:
         union = [code for code in labels.country_groups()["EU27"] if code in known]
         within = ["USA", *(["EU27"] if len(union) > 1 else union), "GBR", "JPN", "CAN", "KOR"]
         outside = ["CHN", "IND", "TUR", "KAZ", "ARE"]
-        named = {"Sanctioning coalition": within, "Not in the coalition": outside}
+        changing = outcome.changing(target)
+        acts = [name for name in within if changing & set(labels.country_groups().get(name, (name,)))]
+        keeps = [name for name in within if name not in acts]
+        named = {"Changes its measures": acts, "Keeps its measures": keeps, "Not in the coalition": outside}
     else:
         rows = sorted(country_rows(outcome), key=lambda row: -abs(row["equivalent_variation"]))
         named = {

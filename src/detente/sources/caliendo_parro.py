@@ -59,7 +59,7 @@ def read(folder: str | os.PathLike[str]) -> Nafta1993:
             f"There is no `{FILE}` in `{folder}`. Give the folder that holds Caliendo & Parro's 1993 data."
         )
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             missing = [name for name in SHAPES if name not in file]
             raw = {name: np.asarray(file[name], float) for name in SHAPES if name in file}
     except (OSError, ValueError, zipfile.BadZipFile) as problem:
