@@ -43,7 +43,13 @@ def regime(folder, *entries: dict, sender: str = USA) -> Regime:
     """A regime of hand-made measures of one sender, or of several where an entry names one."""
     files: dict[str, str] = {}
     for k, entry in enumerate(entries):
-        defaults = {"id": f"us-2020-{k}", "on": RUS, "day": "2020-01-01", "rule": "executive-alone", "more": ""}
+        defaults = {
+            "id": f"us-2020-{k}",
+            "on": RUS,
+            "day": "2020-01-01",
+            "rule": "executive-alone",
+            "more": "",
+        }
         by = entry.get("by", sender)
         files[by] = files.get(by, f"sender: {by}\nas_of: 2026-01-01\nmeasures:\n")
         files[by] += ENTRY.format(**{**defaults, **entry})

@@ -215,8 +215,8 @@ class Outcome:
         """
         names = list(self.economy.countries)
         here = names.index(labels.resolve_countries(country, names)[0])
-        weights = (np.asarray(side.situation.trade_weight) for side in (self.before, self.after))
-        differs = np.not_equal(*weights).any(axis=0)
+        before, after = (np.asarray(side.situation.trade_weight) for side in (self.before, self.after))
+        differs = np.asarray((before != after).any(axis=0))
         return {
             name
             for name, one, other in zip(names, differs[here], differs[:, here], strict=True)
