@@ -16,7 +16,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from detente import numerics
+from detente.cache import cache_folder
 from detente.economy import Economy
 from detente.solver import Preconditioner
 from detente.version import __version__
@@ -83,7 +83,7 @@ def _remember(economy: Economy, made: Preconditioner) -> None:
 def _path(economy: Economy) -> Path | None:
     if economy.output.size < WORTH_A_FILE:
         return None
-    folder = numerics.cache_folder("baselines")
+    folder = cache_folder("baselines")
     return None if folder is None else folder / f"{_digest(economy)}.npz"
 
 

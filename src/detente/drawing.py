@@ -33,7 +33,7 @@ def to_svg(spec: Mapping[str, Any]) -> str:
     return vl_convert.vegalite_to_svg(dict(spec), allowed_base_urls=[])
 
 
-def to_png(svg: str, scale: float = 2.0) -> bytes:
+def to_png(svg: str, scale: float = 1.5) -> bytes:
     """PNG bytes of an SVG at `scale` device pixels a unit."""
     import vl_convert
 
@@ -115,7 +115,7 @@ class PngWriter:
         "import sys, pathlib, vl_convert\n"
         "for line in sys.stdin:\n"
         "    path = pathlib.Path(line.rstrip('\\n'))\n"
-        "    png = vl_convert.svg_to_png(path.read_text(encoding='utf-8'), scale=2.0)\n"
+        "    png = vl_convert.svg_to_png(path.read_text(encoding='utf-8'), scale=1.5)\n"
         "    path.with_suffix('.png').write_bytes(png)\n"
     )
 

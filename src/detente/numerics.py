@@ -7,30 +7,11 @@ No compiled function of détente calls LAPACK (`jnp.linalg`): on a machine with 
 runs side by side wait for each other's threads forever. Factorisations are done in NumPy, outside.
 """
 
-import os
-from pathlib import Path
-
 import jax
-from platformdirs import user_cache_dir
+
+from detente.cache import cache_folder
 
 jax.config.update("jax_enable_x64", True)
-
-
-def cache_folder(kind: str) -> Path | None:
-    """A folder of that name in the platform's cache folder for détente, or in `DETENTE_CACHE` where set.
-
-    None where `DETENTE_CACHE=off`, or where nothing can be written (a read-only home): everything is then computed in each
-    process, slower and equally right.
-    """
-    chosen = os.environ.get("DETENTE_CACHE", "")
-    if chosen == "off":
-        return None
-    folder = Path(chosen or user_cache_dir("detente")) / kind
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder
 
 
 def use_compilation_cache() -> None:
