@@ -12,6 +12,7 @@ import io
 import json
 import re
 import shlex
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -333,5 +334,6 @@ def rewrite(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    for path in PAGES:
-        rewrite(path)
+    with tempfile.TemporaryDirectory() as elsewhere, contextlib.chdir(elsewhere):  # pages write files too
+        for path in PAGES:
+            rewrite(path)
