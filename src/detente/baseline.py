@@ -4,6 +4,7 @@ A file is named by a digest of everything that went into it, the version include
 damaged or of other shapes counts as absent and is made again.
 """
 
+import dataclasses
 import hashlib
 import os
 import tempfile
@@ -13,15 +14,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from detente.cache import cache_folder
 from detente.economy import Economy
-from detente.solver import Preconditioner
+from detente.solver import EXACT, RANK, Preconditioner, Tail
 from detente.version import __version__
 
 PARTS = ("first_inverse", "second_inverse", "first_response", "second_response", "outer_step")
+TAIL = ("step", "response", "first", "second", "weight", "basis", "mend")
 WORTH_A_FILE = 1000  # countries × sectors below which computing is as quick as reading
 FILES = 12  # kept on disk, 4 MB each for the embedded world; the oldest go first
 
@@ -42,16 +45,18 @@ def kept(economy: Economy) -> Preconditioner | None:
     path = _path(economy)
     if path is None or not path.exists():
         return None
-    n, s = economy.output.shape
-    shapes = [(n, s, s), (n, s, s), (n, s, n), (n, s, n), (n, n)]
+    shapes = _shapes(economy)
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = [file[name] for name in PARTS]
+            arrays = [file[name] for name in shapes]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    if [array.shape for array in arrays] != shapes or not all(np.isfinite(array).all() for array in arrays):
+    right = [array.shape for array in arrays] == list(shapes.values())
+    if not right or not all(np.isfinite(array).all() for array in arrays):
         return None
-    made = Preconditioner(*(jnp.asarray(array) for array in arrays))
+    parts = [jnp.asarray(array) for array in arrays]
+    tail = Tail(*parts[len(PARTS) :]) if len(parts) > len(PARTS) else None
+    made = Preconditioner(*parts[: len(PARTS)], tail)
     _remember(economy, made)
     return made
 
@@ -67,12 +72,28 @@ def keep(economy: Economy, made: Preconditioner) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 arrays = {name: np.asarray(getattr(made, name)) for name in PARTS}
+                if made.tail is not None:
+                    arrays |= {name: np.asarray(getattr(made.tail, name)) for name in TAIL}
                 np.savez(file, allow_pickle=False, **arrays)
             os.replace(temporary, path)
         finally:
             Path(temporary).unlink(missing_ok=True)
         for old in sorted(path.parent.glob("*.npz"), key=lambda file: -file.stat().st_mtime)[FILES:]:
             old.unlink(missing_ok=True)
+
+
+def _shapes(economy: Economy) -> dict[str, tuple[int, ...]]:
+    """What each array kept for this economy must look like."""
+    n, s = economy.output.shape
+    stuck = economy.factor_mobility is not None or economy.resource_share is not None
+    whole = stuck and n + n * s <= EXACT
+    p = n + n * s if whole else n
+    shapes = dict(zip(PARTS, [(n, s, s), (n, s, s), (n, s, p), (n, s, p), (p, p)], strict=True))
+    if stuck and not whole:
+        p, square = n + n * s, (n, s, s)
+        tail = square, (n, s, n), square, square, (n, s), (p, RANK), (RANK, RANK)
+        shapes |= dict(zip(TAIL, tail, strict=True))
+    return shapes
 
 
 def _remember(economy: Economy, made: Preconditioner) -> None:
@@ -90,9 +111,10 @@ def _path(economy: Economy) -> Path | None:
 def _digest(economy: Economy) -> str:
     """A digest of version, closure and every array of the economy."""
     digest = hashlib.sha256(f"{__version__} {economy.closure} {economy.output.shape}".encode())
-    for name in sorted(vars(economy)):
-        value = getattr(economy, name)
-        if hasattr(value, "dtype"):
-            digest.update(name.encode())
-            digest.update(np.ascontiguousarray(np.asarray(value)).data)
+    leaves, structure = jax.tree_util.tree_flatten(
+        dataclasses.replace(economy, provenance={}, unit="", unit_value=1.0)
+    )
+    digest.update(str(structure).encode())
+    for leaf in leaves:
+        digest.update(np.ascontiguousarray(np.asarray(leaf)).data)
     return digest.hexdigest()

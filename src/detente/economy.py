@@ -3,8 +3,9 @@
 `Economy.from_shares` is the door for people who have shares; `detente.calibrate` makes the shares from a `World`.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from scipy.sparse.linalg import LinearOperator, gmres
 
 from detente import numerics  # noqa: F401  (float64 before the first array)
 from detente.errors import InfeasibleError, InputError, unknown_name
+from detente.nests import Substitution
 
 CLOSURES = ("share-of-world", "share-of-own", "balanced", "fixed")
 SHARE_TOLERANCE = 1e-6  # single-precision tables round shares by 1e-7; larger errors are mistakes
@@ -29,6 +31,9 @@ class Economy(eqx.Module):
     value_added [country], sums to 1; deficit [country], sums to 0; trade_elasticity [sector].
     tariff, export_tax [importer, exporter, sector], ad-valorem rates, or None where there are none.
     output, spending [country, sector]; income [country] (factor income + policy revenue + deficit).
+    substitution: elasticities of the nests above the Armington nest, or None for Cobb–Douglas (`detente.nests`).
+    factor_mobility: μ in [1, ∞), how easily factors move between sectors (1: not at all), or None for ∞, one wage a country.
+    resource_share [country, sector]: part of value added that a sector's own natural resource earns, or None.
     closure: how deficits follow the world (see `detente.equations.deficit`).
     unit_value: world factor income in `unit`; provenance: where numbers come from, for footers.
     """
@@ -44,6 +49,9 @@ class Economy(eqx.Module):
     trade_elasticity: Array
     tariff: Array | None
     export_tax: Array | None
+    substitution: Substitution | None
+    factor_mobility: Array | None
+    resource_share: Array | None
     output: Array
     spending: Array
     income: Array
@@ -85,6 +93,9 @@ class Economy(eqx.Module):
         trade_elasticity: ArrayLike,
         tariff: ArrayLike | None = None,
         export_tax: ArrayLike | None = None,
+        substitution: Substitution | None = None,
+        factor_mobility: float = np.inf,
+        resource_share: ArrayLike | None = None,
         closure: str = "share-of-world",
         unit: str = "world factor income",
         unit_value: float | None = None,
@@ -152,6 +163,9 @@ class Economy(eqx.Module):
             trade_elasticity=jnp.asarray(theta),
             tariff=None if t is None else jnp.asarray(t),
             export_tax=None if e is None else jnp.asarray(e),
+            substitution=_nests(substitution, s),
+            factor_mobility=_mobility(factor_mobility),
+            resource_share=_resources(resource_share, countries, sectors),
             output=jnp.asarray(accounts["output"]),
             spending=jnp.asarray(accounts["spending"]),
             income=jnp.asarray(accounts["income"]),
@@ -160,6 +174,29 @@ class Economy(eqx.Module):
             unit_value=float(total if unit_value is None else unit_value),
             provenance=dict(provenance or {}),
         )
+
+    def with_behaviour(
+        self,
+        *,
+        substitution: Substitution | None | Literal["keep"] = "keep",
+        factor_mobility: float | Literal["keep"] = "keep",
+        resource_share: ArrayLike | None | Literal["keep"] = "keep",
+        trade_elasticity: ArrayLike | Literal["keep"] = "keep",
+    ) -> "Economy":
+        """The same baseline with other elasticities; what is left out stays. Raises `InputError` as `from_shares` does."""
+        given: dict[str, Any] = {}
+        if not isinstance(substitution, str):
+            given["substitution"] = _nests(substitution, len(self.sectors))
+        if not isinstance(factor_mobility, str):
+            given["factor_mobility"] = _mobility(factor_mobility)
+        if not isinstance(resource_share, str):
+            given["resource_share"] = _resources(resource_share, self.countries, self.sectors)
+        if not isinstance(trade_elasticity, str):
+            theta = np.broadcast_to(np.asarray(trade_elasticity, float), (len(self.sectors),))
+            theta = _read("trade_elasticity", theta, {"sector": self.sectors}, 0.0)
+            _refuse_unless_positive("trade_elasticity", theta, self.sectors)
+            given["trade_elasticity"] = jnp.asarray(theta)
+        return dataclasses.replace(self, **given)
 
     def identities(self) -> dict[str, float]:
         """The largest violation of each accounting identity of the baseline, in units of world factor income."""
@@ -190,6 +227,35 @@ class Economy(eqx.Module):
             f"Economy: {len(self.countries)} countries × {len(self.sectors)} sectors, deficits {self.closure}, "
             f"world factor income {self.unit_value:,.0f} {self.unit}; identities hold to {worst:.0e}"
         )
+
+
+def _nests(given: Substitution | None, sectors: int) -> Substitution | None:
+    if given is not None and not all(0 <= good < sectors for good in given.energy_goods):
+        raise InputError(
+            f"`energy_goods` names sector {max(given.energy_goods)}; this economy has {sectors}, counted from 0."
+        )
+    return given
+
+
+def _mobility(given: float) -> Array | None:
+    if not given >= 1:
+        raise InputError(
+            f"`factor_mobility` is {given}; expected a number from 1 (factors are stuck) to infinity (one wage)."
+        )
+    return None if np.isinf(given) else jnp.asarray(float(given))
+
+
+def _resources(given: ArrayLike | None, countries: Sequence[str], sectors: Sequence[str]) -> Array | None:
+    if given is None:
+        return None
+    spread = np.broadcast_to(np.asarray(given, float), (len(countries), len(sectors)))
+    share = _read("resource_share", spread, {"country": countries, "sector": sectors}, 0.0)
+    if (share > 1).any():
+        n, k = np.argwhere(share > 1)[0]
+        raise InputError(
+            f"`resource_share` is {share[n, k]:g} at country {countries[n]}, sector {sectors[k]}; expected at most 1."
+        )
+    return jnp.asarray(share) if share.any() else None
 
 
 def _optional(rate: Array | None) -> NDArray | None:

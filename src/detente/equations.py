@@ -5,8 +5,9 @@ baseline; levels are in units of world factor income, the numéraire. Nothing he
 nothing has a scenario axis. Trade weights carry the scenario: `trade_weight` = π_nij κ̂_nij^(−θ_j), zero where trade is
 banned, so that no function ever forms the counterfactual share of each importer, exporter and sector.
 
-Production and consumption are Cobb–Douglas above the Armington nest (ζ = ε = φ = 1); other nests replace `unit_cost` and
-`consumption_spending`.
+Production and consumption are Cobb–Douglas above the Armington nest, and one mobile factor earns one wage in a country,
+unless the situation says otherwise: `substitution` replaces the nests (see `detente.nests`), `factors` keeps factors in their
+sectors in part or altogether.
 """
 
 from typing import NamedTuple
@@ -15,19 +16,43 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
+from detente import nests
+from detente.nests import Costs, Recipe, Substitution
+
 
 class Unknowns(NamedTuple):
-    """What the solver moves: log ŵ [country], log P̂ [country, sector], X' [country, sector]."""
+    """What the solver moves: log ŵ [country], log P̂ [country, sector], X' [country, sector], and the premium.
+
+    log_premium: log ŵ_nk − log ŵ_n, by which a sector's factors earn more than the country's [country, sector]; None where
+    every factor is mobile.
+    """
 
     log_wage: Array
     log_price: Array
     spending: Array
+    log_premium: Array | None = None
+
+
+class Factors(eqx.Module):
+    """Factors that are stuck in their sectors, in part or altogether, each [country, sector].
+
+    stickiness: ν in [0, 1], what part of a change in a sector's factor income becomes a change in its factor price;
+        1/μ of Galle, Rodríguez-Clare & Yi (2023, Review of Economic Studies 90:1) for labour and capital that move with
+        mobility μ, and ρ + (1 − ρ)/μ where a natural resource takes the share ρ of value added.
+    resource_share: ρ; sector_income: baseline factor income; log_resource: log change of the resource's quantity.
+    """
+
+    stickiness: Array
+    resource_share: Array
+    sector_income: Array
+    log_resource: Array | None
 
 
 class Situation(eqx.Module):
     """One counterfactual: the baseline's shares and the scenario's trade weights, in the order the products want.
 
-    Weights are [sector, importer, exporter]; the last three are None where no tariff or export tax exists.
+    Weights are [sector, importer, exporter]; sales, tariff and export-tax weights are None where no tariff or export tax
+    exists. substitution and recipe are None for Cobb–Douglas nests, factors for mobile ones.
     """
 
     trade_weight: Array
@@ -41,19 +66,24 @@ class Situation(eqx.Module):
     deficit: Array
     world_income: Array
     trade_elasticity: Array
+    substitution: Substitution | None
+    recipe: Recipe | None
+    factors: Factors | None
     closure: str = eqx.field(static=True)
 
 
 class Market(NamedTuple):
     """What wages and prices fix before spending is known.
 
-    competitive: a_ij = ĉ_ij^(−θ_j) [sector, exporter]; inverse_access: P̂_nj^(θ_j) [sector, importer]; factor_income:
-    ŵ_n VA_n [country].
+    competitive: a_ij = ĉ_ij^(−θ_j) [sector, exporter]; inverse_access: P̂_nj^(θ_j) [sector, importer]; factor_income
+    [country]; log_price [country, sector]; costs: with nests other than Cobb–Douglas, what demand for inputs follows from.
     """
 
     competitive: Array
     inverse_access: Array
     factor_income: Array
+    log_price: Array
+    costs: Costs | None
 
 
 class Flows(NamedTuple):
@@ -67,10 +97,42 @@ class Flows(NamedTuple):
     income: Array
 
 
-def unit_cost(log_wage: Array, log_price: Array, situation: Situation) -> Array:
-    """log ĉ_nk = v_nk log ŵ_n + Σ_j γ_njk log P̂_nj  (Caliendo & Parro 2015, eq. 10). Returns [country, sector]."""
-    inputs = jnp.einsum("njk,nj->nk", situation.input_share, log_price)
-    return situation.value_added_share * log_wage[:, None] + inputs
+def factor_price(log_wage: Array, log_premium: Array | None) -> Array:
+    """log ŵ_nk: what the factors of a sector earn, [country, sector], or [country, 1] where all earn the same."""
+    return log_wage[:, None] if log_premium is None else log_wage[:, None] + log_premium
+
+
+def factor_income(log_wage: Array, log_premium: Array | None, situation: Situation) -> Array:
+    """Income of all factors [country]: ŵ_n VA_n for those that move, and what resources earn.
+
+    A resource's income is that of its sector, s_nk VA_n ŵ_n exp((z_nk + ρ_nk log R̂_nk)/ν_nk): the factor price follows
+    from the income (see `premium_gap`), here turned around.
+    """
+    wage, factors = jnp.exp(log_wage), situation.factors
+    if factors is None or log_premium is None:
+        return wage * situation.value_added
+    rho, sticky = factors.resource_share, factors.stickiness
+    shift = 0.0 if factors.log_resource is None else rho * factors.log_resource
+    grown = jnp.exp((log_premium + shift) / jnp.where(sticky > 0, sticky, 1.0))
+    by_sector = factors.sector_income * (1 - rho + rho * grown)
+    return wage * jnp.sum(by_sector, axis=1)
+
+
+def unit_cost(log_factor_price: Array, log_price: Array, situation: Situation) -> Array:
+    """log ĉ_nk = v_nk log ŵ_nk + Σ_j γ_njk log P̂_nj  (Caliendo & Parro 2015, eq. 10). Returns [country, sector].
+
+    With other nests than Cobb–Douglas, `nests.costs`.
+    """
+    if situation.substitution is None or situation.recipe is None:
+        inputs = jnp.einsum("njk,nj->nk", situation.input_share, log_price)
+        return situation.value_added_share * log_factor_price + inputs
+    return _nested_costs(log_factor_price, log_price, situation).log_cost
+
+
+def _nested_costs(log_factor_price: Array, log_price: Array, situation: Situation) -> Costs:
+    assert situation.recipe is not None and situation.substitution is not None
+    v = situation.value_added_share
+    return nests.costs(log_factor_price, log_price, v, situation.recipe, situation.substitution)
 
 
 def competitiveness(log_cost: Array, situation: Situation) -> Array:
@@ -129,29 +191,56 @@ def income(factor_income: Array, revenue: Array, situation: Situation) -> Array:
     return factor_income + revenue + deficit(factor_income, revenue, situation)
 
 
-def consumption_spending(country_income: Array, situation: Situation) -> Array:
-    """α_nj I'_n: Cobb–Douglas consumption  (from eq. 1). Returns [country, sector]."""
-    return situation.consumption_share * country_income[:, None]
+def consumption_spending(country_income: Array, log_price: Array, situation: Situation) -> Array:
+    """α'_nj I'_n, where α' = α for Cobb–Douglas consumption  (from eq. 1). Returns [country, sector]."""
+    if situation.substitution is None or situation.recipe is None:
+        return situation.consumption_share * country_income[:, None]
+    share = nests.consumption_share(log_price, situation.recipe, situation.substitution)
+    return share * country_income[:, None]
 
 
-def consumer_price(log_price: Array, consumption_share: Array) -> Array:
-    """log P̂^C_n = Σ_j α_nj log P̂_nj  (from eq. 5). Returns [country]."""
-    return jnp.sum(consumption_share * log_price, axis=1)
+def consumer_price(log_price: Array, situation: Situation) -> Array:
+    """log P̂^C_n = Σ_j α_nj log P̂_nj  (from eq. 5), or the CES index. Returns [country]."""
+    if situation.substitution is None or situation.recipe is None:
+        return jnp.sum(situation.consumption_share * log_price, axis=1)
+    return nests.consumer_price(log_price, situation.recipe, situation.substitution)
 
 
-def price_gap(log_price: Array, log_wage: Array, situation: Situation) -> Array:
+def price_gap(log_price: Array, log_factor_price: Array, situation: Situation) -> Array:
     """Price indices that follow from the prices of inputs, less those prices: log points [country, sector]."""
-    competitive = competitiveness(unit_cost(log_wage, log_price, situation), situation)
+    competitive = competitiveness(unit_cost(log_factor_price, log_price, situation), situation)
     return price_index(market_access(competitive, situation), situation) - log_price
 
 
-def market(log_wage: Array, log_price: Array, situation: Situation) -> Market:
+def market(log_wage: Array, log_price: Array, situation: Situation, log_premium: Array | None = None) -> Market:
     """The part of the flows that wages and prices determine."""
+    paid = factor_price(log_wage, log_premium)
+    if situation.substitution is None:
+        costs, log_cost = None, unit_cost(paid, log_price, situation)
+    else:
+        costs = _nested_costs(paid, log_price, situation)
+        log_cost = costs.log_cost
     return Market(
-        competitiveness(unit_cost(log_wage, log_price, situation), situation),
+        competitiveness(log_cost, situation),
         jnp.exp(situation.trade_elasticity[:, None] * log_price.T),
-        jnp.exp(log_wage) * situation.value_added,
+        factor_income(log_wage, log_premium, situation),
+        log_price,
+        costs,
     )
+
+
+def input_spending(sold: Array, at: Market, situation: Situation) -> Array:
+    """Σ_k γ'_njk Y'_nk: what producers spend on each good. Returns [country, sector]."""
+    if at.costs is None or situation.recipe is None or situation.substitution is None:
+        return jnp.einsum("njk,nk->nj", situation.input_share, sold)
+    v = situation.value_added_share
+    return nests.input_spending(sold, at.log_price, at.costs, v, situation.recipe, situation.substitution)
+
+
+def value_added(sold: Array, at: Market, situation: Situation) -> Array:
+    """v'_nk Y'_nk: what factors earn in each sector. Returns [country, sector]."""
+    earned = situation.value_added_share * sold
+    return earned if at.costs is None else earned * jnp.exp(at.costs.value_added_growth)
 
 
 def flows(spending: Array, at: Market, situation: Situation) -> Flows:
@@ -161,7 +250,7 @@ def flows(spending: Array, at: Market, situation: Situation) -> Flows:
     duties = tariff_revenue(at.competitive, demand, situation)
     taxes = export_tax_revenue(at.competitive, demand, situation)
     earned = income(at.factor_income, duties + taxes, situation)
-    bought = jnp.einsum("njk,nk->nj", situation.input_share, sold) + consumption_spending(earned, situation)
+    bought = input_spending(sold, at, situation) + consumption_spending(earned, at.log_price, situation)
     return Flows(sold, bought, duties, taxes, deficit(at.factor_income, duties + taxes, situation), earned)
 
 
@@ -170,23 +259,46 @@ def spending_gap(spending: Array, at: Market, situation: Situation) -> Array:
     return flows(spending, at, situation).spending - spending
 
 
-def factor_market_gap(sold: Array, log_wage: Array, situation: Situation) -> Array:
-    """log(Σ_k v_nk Y'_nk) − log(ŵ_n VA_n): excess demand for the factor, log points [country].
+def factor_market_gap(sold: Array, log_wage: Array, at: Market, situation: Situation) -> Array:
+    """log Σ_k (1 − ρ_nk) v'_nk Y'_nk − log of its baseline − log ŵ_n: excess demand for mobile factors, log points [country].
 
-    Equivalent to trade balance (eq. 14) once spending follows from sales.
+    Without resources equivalent to trade balance (eq. 14) once spending follows from sales.
     """
-    earned = jnp.sum(situation.value_added_share * sold, axis=1)
-    return jnp.log(earned) - jnp.log(situation.value_added) - log_wage
+    earned, at_rest = value_added(sold, at, situation), situation.value_added
+    if situation.factors is not None:
+        mobile = 1 - situation.factors.resource_share
+        earned, at_rest = mobile * earned, jnp.sum(mobile * situation.factors.sector_income, axis=1)
+    return jnp.log(jnp.sum(earned, axis=1)) - jnp.log(at_rest) - log_wage
+
+
+def premium_gap(sold: Array, log_wage: Array, log_premium: Array, at: Market, situation: Situation) -> Array:
+    """ν_nk (log of the growth of v'_nk Y'_nk − log ŵ_n) − ρ_nk log R̂_nk − z_nk: log points [country, sector].
+
+    Galle, Rodríguez-Clare & Yi (2023), eq. 8: a sector's factor income is s_nk ŵ_nk^μ ŵ_n^(1−μ) VA_n; a resource earns what its
+    Cobb–Douglas share in the sector's value added leaves it. Nil where the baseline has no output.
+    """
+    factors = situation.factors
+    assert factors is not None
+    there = factors.sector_income > 0
+    earned = jnp.where(there, value_added(sold, at, situation), 1.0)
+    grown = jnp.log(earned) - jnp.log(jnp.where(there, factors.sector_income, 1.0))
+    goal = factors.stickiness * (grown - log_wage[:, None])
+    if factors.log_resource is not None:
+        goal = goal - factors.resource_share * factors.log_resource
+    return jnp.where(there, goal, 0.0) - log_premium
 
 
 def residual(unknowns: Unknowns, situation: Situation) -> Unknowns:
     """All equilibrium conditions at once, each relative: log points for wages and prices, a ratio for spending."""
-    result = flows(unknowns.spending, market(unknowns.log_wage, unknowns.log_price, situation), situation)
-    relative = (result.spending - unknowns.spending) / jnp.where(
-        unknowns.spending == 0, 1.0, unknowns.spending
-    )
+    log_wage, log_price, spending, log_premium = unknowns
+    at = market(log_wage, log_price, situation, log_premium)
+    result = flows(spending, at, situation)
+    relative = (result.spending - spending) / jnp.where(spending == 0, 1.0, spending)
     return Unknowns(
-        factor_market_gap(result.output, unknowns.log_wage, situation),
-        price_gap(unknowns.log_price, unknowns.log_wage, situation),
+        factor_market_gap(result.output, log_wage, at, situation),
+        price_gap(log_price, factor_price(log_wage, log_premium), situation),
         relative,
+        None
+        if log_premium is None
+        else premium_gap(result.output, log_wage, log_premium, at, situation),
     )

@@ -18,6 +18,7 @@ from detente.feasibility import components
 from detente.search import Found, search
 from detente.shock import Shock
 from detente.situation import situation
+from detente.system import system
 
 TOLERANCE = 1e-10  # relative residual; rounding in 80 × 50 sums is near 1e-14
 
@@ -52,14 +53,17 @@ _MESSAGES = {
 class Equilibrium(eqx.Module):
     """A solved situation. Hats are ratios to the economy's baseline; levels are in units of world factor income.
 
-    wage_change, consumer_price_change, real_income_change, income, deficit, tariff_revenue, export_tax_revenue [country];
-    price_change (importer's price index), cost_change, output, spending [country, sector].
+    wage_change (mobile factors), consumer_price_change, real_income_change, income, deficit, tariff_revenue,
+    export_tax_revenue [country]; factor_price_change (what a sector's factors earn, per unit), price_change (importer's price
+    index), cost_change, value_added, output, spending [country, sector].
     result, residual (largest relative gap over all conditions), steps (outer), sweeps (passes over the trade matrix).
     """
 
     wage_change: Array
+    factor_price_change: Array
     price_change: Array
     cost_change: Array
+    value_added: Array
     output: Array
     spending: Array
     income: Array
@@ -116,7 +120,7 @@ def solve(
     at = situation(economy, shock)
     label = components(economy, np.asarray(at.trade_weight))
     end = search(economy, at, label, tolerance, max_steps)
-    found = _equilibrium(end, at, economy, tolerance)
+    found = _equilibrium(end, at, label, economy, tolerance)
     if throw and not found.converged:
         raise ConvergenceError(
             f"{found.result.message} Residual {found.residual:.1e} (asked {tolerance:.0e}) after {found.steps} steps."
@@ -128,9 +132,13 @@ def balance(economy: Economy, *, tolerance: float = TOLERANCE) -> Economy:
     """The economy after its deficits have gone: solved with D' = 0, then taken as a baseline of its own.
 
     Prices, trade shares and factor incomes are those of the balanced world (Caliendo & Parro 2015, section 5.1, remove
-    aggregate deficits in the same way before they change tariffs). Raises what `solve` raises.
+    aggregate deficits in the same way before they change tariffs), found with Cobb–Douglas nests and mobile factors whatever
+    those of the economy, which the new baseline keeps. Raises what `solve` raises.
     """
-    away = dataclasses.replace(economy, deficit=jnp.zeros_like(economy.deficit), closure="balanced")
+    plain = {"substitution": None, "factor_mobility": None, "resource_share": None}
+    away = dataclasses.replace(
+        economy, deficit=jnp.zeros_like(economy.deficit), closure="balanced", **plain
+    )
     found = solve(away, Shock(), tolerance=tolerance)
     return Economy.from_shares(
         countries=economy.countries,
@@ -139,6 +147,9 @@ def balance(economy: Economy, *, tolerance: float = TOLERANCE) -> Economy:
         input_share=economy.input_share,
         value_added_share=economy.value_added_share,
         consumption_share=economy.consumption_share,
+        substitution=economy.substitution,
+        factor_mobility=np.inf if economy.factor_mobility is None else float(economy.factor_mobility),
+        resource_share=economy.resource_share,
         value_added=found.wage_change * economy.value_added,
         deficit=np.zeros(len(economy.countries)),
         trade_elasticity=economy.trade_elasticity,
@@ -153,15 +164,19 @@ def balance(economy: Economy, *, tolerance: float = TOLERANCE) -> Economy:
 
 @jax.jit
 def _derived(unknowns: Unknowns, at: Situation, baseline_income: Array) -> dict[str, Array]:
-    where = equations.market(unknowns.log_wage, unknowns.log_price, at)
-    result = equations.flows(unknowns.spending, where, at)
-    consumer = equations.consumer_price(unknowns.log_price, at.consumption_share)
+    log_wage, log_price, spending, log_premium = unknowns
+    where = equations.market(log_wage, log_price, at, log_premium)
+    result = equations.flows(spending, where, at)
+    consumer = equations.consumer_price(log_price, at)
+    paid = equations.factor_price(log_wage, log_premium)
     return {
-        "wage_change": jnp.exp(unknowns.log_wage),
-        "price_change": jnp.exp(unknowns.log_price),
-        "cost_change": jnp.exp(equations.unit_cost(unknowns.log_wage, unknowns.log_price, at)),
+        "wage_change": jnp.exp(log_wage),
+        "factor_price_change": jnp.broadcast_to(jnp.exp(paid), log_price.shape),
+        "price_change": jnp.exp(log_price),
+        "cost_change": jnp.exp(equations.unit_cost(paid, log_price, at)),
+        "value_added": equations.value_added(result.output, where, at),
         "output": result.output,
-        "spending": unknowns.spending,
+        "spending": spending,
         "income": result.income,
         "deficit": result.deficit,
         "tariff_revenue": result.tariff_revenue,
@@ -171,13 +186,15 @@ def _derived(unknowns: Unknowns, at: Situation, baseline_income: Array) -> dict[
     }
 
 
-def _equilibrium(end: Found, at: Situation, economy: Economy, tolerance: float) -> Equilibrium:
+def _equilibrium(
+    end: Found, at: Situation, label: NDArray, economy: Economy, tolerance: float
+) -> Equilibrium:
     if not np.isfinite(end.residual):
         result = Result.NOT_FINITE
     else:
         result = Result.SOLVED if end.residual <= tolerance else Result.NOT_CONVERGED
     return Equilibrium(
-        **_derived(Unknowns(*end.point), at, economy.income),
+        **_derived(system(at, label).unknowns(end.point), at, economy.income),
         situation=at,
         result=result,
         residual=end.residual,

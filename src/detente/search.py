@@ -8,28 +8,26 @@ cannot carry its external balances from a search that failed.
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from detente import baseline, equations
+from detente import baseline
 from detente.economy import Economy
-from detente.equations import Situation, Unknowns
+from detente.equations import Situation
 from detente.errors import InfeasibleError
 from detente.shock import Shock
 from detente.situation import situation
-from detente.solver import Gap, Preconditioner, linear_response, newton
+from detente.solver import Preconditioner, newton
 from detente.solver import solve as drive
+from detente.system import Point, TradeSystem, preconditioner, residual, start, system
 
 SMALLEST_PART = 0.02  # of the deficits, by which they grow in the last attempt
 ON_THE_WAY = (
     1e-6  # the residual that tells a solution from none, and that is enough before the last stop of a path
 )
+ROUNDS, ROUND_STEPS = 6, 40  # of chord steps between two Jacobians that are known in part
 PATH_STEPS = (0.5, 0.8, 0.95, 1.0)  # the share of the shock imposed at each stop when one leap fails
-
-Point = tuple[Array, Array, Array]  # log ŵ, log P̂, X'
 
 
 class Found(NamedTuple):
@@ -41,63 +39,34 @@ class Found(NamedTuple):
     sweeps: int
 
 
-class CaliendoParro(eqx.Module):
-    """The equations as a block-triangular system: wages outside; prices, then spending, inside."""
-
-    situation: Situation
-    component: Array  # [country, country], 1 where two countries are linked by trade
-    component_income: Array  # [country], baseline factor income of the country's component
-
-    def first_gap(self, outer: Array) -> Gap:
-        """Price gap at given wages."""
-        return lambda log_price: equations.price_gap(log_price, outer, self.situation)
-
-    def second_gap(self, first: Array, outer: Array) -> Gap:
-        """Spending gap at given wages and prices."""
-        at = equations.market(outer, first, self.situation)
-        return lambda spending: equations.spending_gap(spending, at, self.situation)
-
-    def outer_gap(self, outer: Array, first: Array, second: Array) -> Array:
-        """Excess demand for factors."""
-        at = equations.market(outer, first, self.situation)
-        sold = equations.flows(second, at, self.situation).output
-        return equations.factor_market_gap(sold, outer, self.situation)
-
-    def normalise(self, outer: Array) -> Array:
-        """Numéraire: factor income of the world (of each closed group of countries) stays at its baseline."""
-        earned = self.component @ (jnp.exp(outer) * self.situation.value_added)
-        return outer - jnp.log(earned / self.component_income)
-
-
 def search(economy: Economy, at: Situation, label: NDArray, tolerance: float, max_steps: int) -> "Found":
     """Chord steps with the baseline's Jacobian; then Newton steps; then Newton steps along a path of partial shocks."""
-    system, start = _system(at, label), _start(economy)
-    state = drive(system, start, baseline_preconditioner(economy), tolerance, max_steps=max_steps)
-    steps, sweeps = int(state.steps), int(state.sweeps)
-    found = _measured(system, (state.outer, state.first, state.second), steps, sweeps)
+    whole, begin = system(at, label), start(economy, at)
+    made = baseline_preconditioner(economy)
+    found = _chord(whole, begin, made, tolerance, max_steps, Found(begin, np.inf, 0, 0))
     if found.residual <= tolerance:
         return found
-    reached = found.point if found.residual < 1.0 else start
-    best = _newton(system, reached, tolerance, found)
+    reached = found.point if found.residual < 1.0 else begin
+    best = _newton(whole, reached, tolerance, found)
     if best.residual <= tolerance:
         return best
-    point, base = start, situation(economy, Shock())
+    point, base = begin, situation(economy, Shock())
     for share in PATH_STEPS:
         part = (
-            system
+            whole
             if share == 1.0
-            else eqx.tree_at(lambda s: s.situation, system, _between(base, system.situation, share))
+            else eqx.tree_at(lambda s: s.situation, whole, _between(base, whole.situation, share))
         )
         best = _newton(part, point, tolerance if share == 1.0 else max(tolerance, ON_THE_WAY), best)
         if np.isfinite(best.residual):
             point = best.point
     if not best.residual <= max(tolerance, ON_THE_WAY) and np.asarray(economy.deficit).any():
-        best = _with_growing_deficits(economy, system, start, tolerance, best)
+        best = _with_growing_deficits(economy, whole, begin, tolerance, best)
     return best
 
 
 def _with_growing_deficits(
-    economy: Economy, system: CaliendoParro, start: Point, tolerance: float, so_far: "Found"
+    economy: Economy, system: TradeSystem, start: Point, tolerance: float, so_far: "Found"
 ) -> "Found":
     """The shock with deficits growing from zero to their size; raises `InfeasibleError` where they can't be carried."""
     whole, point, best = system.situation, start, so_far
@@ -114,7 +83,7 @@ def _with_growing_deficits(
             step *= 0.5
         share = min(1.0, carried + step)
     if 0 <= carried < 1:
-        burden = np.asarray(whole.deficit) / np.asarray(whole.value_added) / np.exp(np.asarray(point[0]))
+        burden = np.asarray(whole.deficit) / np.asarray(whole.value_added) / np.exp(np.asarray(point[0])[: len(whole.deficit)])
         tightest = int(np.argmin(burden))
         raise InfeasibleError(
             f"Under the closure '{economy.closure}' this shock and the baseline's external balances contradict each other: "
@@ -125,18 +94,43 @@ def _with_growing_deficits(
     return _newton(system, point, tolerance, best)
 
 
-def _newton(system: CaliendoParro, start: Point, tolerance: float, so_far: "Found") -> "Found":
+def _chord(
+    of: TradeSystem, begin: Point, made: Preconditioner, tolerance: float, max_steps: int, so_far: "Found"
+) -> "Found":
+    state = drive(of, begin, made, tolerance, max_steps=max_steps)
+    point = state.outer, state.first, state.second
+    return _measured(of, point, so_far.steps + int(state.steps), so_far.sweeps + int(state.sweeps))
+
+
+def _newton(of: TradeSystem, begin: Point, tolerance: float, so_far: "Found") -> "Found":
+    """Newton steps; where the Jacobian is known in part only, chord steps with it made again where the last ones ended."""
     try:
-        point, steps, sweeps = newton(system, start, lambda at: _preconditioner(system, *at), tolerance)
+        made = preconditioner(of, begin)
+        if made.tail is not None:
+            return _chords(of, begin, made, tolerance, so_far)
+        point, steps, sweeps = newton(of, begin, lambda at: preconditioner(of, at), tolerance)
     except (
         np.linalg.LinAlgError
     ):  # no direction to go from here: the caller sees a residual that is not small
-        point, steps, sweeps = start, 0, 0
-    return _measured(system, point, so_far.steps + steps, so_far.sweeps + sweeps)
+        point, steps, sweeps = begin, 0, 0
+    return _measured(of, point, so_far.steps + steps, so_far.sweeps + sweeps)
 
 
-def _measured(system: CaliendoParro, point: Point, steps: int, sweeps: int) -> "Found":
-    return Found(point, float(_residual(Unknowns(*point), system.situation)), steps, sweeps)
+def _chords(
+    of: TradeSystem, begin: Point, made: Preconditioner, tolerance: float, so_far: "Found"
+) -> "Found":
+    found = _measured(of, begin, so_far.steps, so_far.sweeps)
+    for _ in range(ROUNDS):
+        last = found
+        found = _chord(of, last.point, made, tolerance, ROUND_STEPS, last)
+        if found.residual <= tolerance or not found.residual < 0.5 * last.residual:
+            break
+        made = preconditioner(of, found.point)
+    return found if found.residual < last.residual else last._replace(steps=found.steps, sweeps=found.sweeps)
+
+
+def _measured(of: TradeSystem, point: Point, steps: int, sweeps: int) -> "Found":
+    return Found(point, float(residual(point, of)), steps, sweeps)
 
 
 def _between(base: Situation, whole: Situation, share: float) -> Situation:
@@ -162,51 +156,11 @@ def _between(base: Situation, whole: Situation, share: float) -> Situation:
     )
 
 
-@jax.jit
-def _residual(unknowns: Unknowns, at: Situation) -> Array:
-    gaps = equations.residual(unknowns, at)
-    return jnp.max(jnp.stack([jnp.max(jnp.abs(gap)) for gap in gaps]))
-
-
-def _system(at: Situation, label: NDArray) -> CaliendoParro:
-    same = jnp.asarray((label[:, None] == label[None, :]).astype(float))
-    return CaliendoParro(at, same, same @ at.value_added)
-
-
-def _start(economy: Economy) -> Point:
-    shape = economy.spending.shape
-    return jnp.zeros(shape[0]), jnp.zeros(shape), economy.spending
-
-
 def baseline_preconditioner(economy: Economy) -> Preconditioner:
     """The linear response at the economy's baseline, kept as long as the economy lives and on disk for the next process."""
     found = baseline.kept(economy)
     if found is None:
-        system = _system(situation(economy, Shock()), np.zeros(len(economy.countries), int))
-        found = _preconditioner(system, *_start(economy))
+        at = situation(economy, Shock())
+        found = preconditioner(system(at, np.zeros(len(economy.countries), int)), start(economy, at))
         baseline.keep(economy, found)
     return found
-
-
-def _preconditioner(
-    system: CaliendoParro, log_wage: Array, log_price: Array, spending: Array
-) -> Preconditioner:
-    """Domestic input–output loops solved exactly: inverses of I − π'_nn γ_n (prices) and I − γ_n π'_nn (spending)."""
-    at = system.situation
-    domestic, earned = (np.asarray(part) for part in _domestic_share(at, log_wage, log_price))
-    inputs = np.asarray(at.input_share)
-    eye = np.eye(inputs.shape[1])
-    prices = np.linalg.inv(eye - domestic[:, :, None] * inputs.transpose(0, 2, 1))
-    sales = np.linalg.inv(eye - inputs * domestic[:, None, :])
-    linked = np.asarray(system.component)
-    pin = linked * earned / (linked @ earned)[:, None]
-    point = (log_wage, log_price, spending)
-    return linear_response(system, point, jnp.asarray(prices), jnp.asarray(sales), pin)
-
-
-@jax.jit
-def _domestic_share(at: Situation, log_wage: Array, log_price: Array) -> tuple[Array, Array]:
-    """π'_nn [country, sector] and factor income [country]."""
-    where = equations.market(log_wage, log_price, at)
-    domestic = jnp.einsum("jnn,jn,jn->nj", at.trade_weight, where.competitive, where.inverse_access)
-    return domestic, where.factor_income

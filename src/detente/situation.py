@@ -6,8 +6,9 @@ from jax import Array
 from numpy.typing import NDArray
 
 from detente.economy import Economy
-from detente.equations import Situation
+from detente.equations import Factors, Situation
 from detente.feasibility import refuse_stranded
+from detente.nests import recipe
 from detente.shock import Labels, Shock
 
 
@@ -37,6 +38,8 @@ def situation(economy: Economy, shock: Shock) -> Situation:
         trade_weight[blocked] = 0.0
     refuse_stranded(economy, trade_weight)
 
+    nest = economy.substitution
+
     def inner(values: NDArray) -> Array:
         return jnp.asarray(np.ascontiguousarray(values.transpose(2, 0, 1)))
 
@@ -52,7 +55,26 @@ def situation(economy: Economy, shock: Shock) -> Situation:
         deficit=economy.deficit,
         world_income=jnp.asarray(np.asarray(economy.income).sum()),
         trade_elasticity=economy.trade_elasticity,
+        substitution=nest,
+        recipe=None
+        if nest is None
+        else recipe(np.asarray(economy.input_share), np.asarray(economy.consumption_share), nest.energy_goods),
+        factors=_factors(economy),
         closure=economy.closure,
+    )
+
+
+def _factors(economy: Economy) -> Factors | None:
+    if economy.factor_mobility is None and economy.resource_share is None:
+        return None
+    shape = economy.output.shape
+    rho = np.zeros(shape) if economy.resource_share is None else np.asarray(economy.resource_share)
+    moving = 0.0 if economy.factor_mobility is None else 1 / float(economy.factor_mobility)
+    return Factors(
+        stickiness=jnp.asarray(rho + (1 - rho) * moving),
+        resource_share=jnp.asarray(rho),
+        sector_income=economy.value_added_share * economy.output,
+        log_resource=None,
     )
 
 

@@ -22,13 +22,18 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 MEMORY = 4  # past outer steps mixed; the outer vector is short, so this is nearly free
+LONG_MEMORY = 10  # where the outer vector has a tail, whose Jacobian is known only in part
 LARGEST_STEP = 0.7  # log points an outer unknown may move at once: keeps a first step from overshooting
 INNER_FORCING = 0.05  # inner gaps are brought below this fraction of the last outer gap
 INNER_LIMIT = 40  # inner steps between two outer steps
 SETTLE_LIMIT = 1000  # inner steps where the outer unknowns are held
 SHORTEST_STEP = 1e-3  # of a Newton step, before the search gives up
+EXACT = 700  # outer unknowns up to which the model should ask for their whole Jacobian
 RESPONSE_ACCURACY = 1e-7  # of the linear responses: they steer the search, the gaps decide
+ROUGH_ACCURACY = 1e-4  # of those in single precision
 RESPONSE_LIMIT = 200
+RANK = 120  # directions in which steps built of rows are mended
+SUBSPACE_STEPS = 3  # of the iteration that finds them
 IMPROVEMENT = 0.9  # a preconditioned inner step that gains less than this is followed by a plain one
 
 
@@ -38,7 +43,8 @@ Gap = Callable[[Array], Array]
 class System(Protocol):
     """The model's side: three gaps, and how to keep the unknowns in their domain.
 
-    outer [m]; first and second [m, k]. An inner gap is the change that a plain fixed-point step would make.
+    outer [m], or [m + m k] where a tail [m, k] follows the head; first and second [m, k]. An inner gap is the change that a
+    plain fixed-point step would make.
     """
 
     def first_gap(self, outer: Array) -> Gap:
@@ -58,13 +64,44 @@ class System(Protocol):
         ...
 
 
+class Rows(NamedTuple):
+    """What the model knows of the outer unknowns beyond the head, [m, k], row by row, each [m, k, k] but the last.
+
+    jacobian: of a row's gaps by its own unknowns; first, second: what these move in the inner blocks' same row;
+    weight [m, k]: what a tail's own movement adds to the head's gap.
+    """
+
+    jacobian: NDArray
+    first: NDArray
+    second: NDArray
+    weight: NDArray
+
+
+class Tail(eqx.Module):
+    """Linear response of outer unknowns [m, k] beyond the head [h]: rows exactly, the rest by its leading directions.
+
+    step [m, k, k]: minus the inverse of each row's Jacobian; response [m, k, h]: how the solved rows move with the head;
+    first, second, weight: see `Rows`. basis [h + m k, r]: directions in which steps built of these contract least;
+    mend [r, r]: what is missing there.
+    """
+
+    step: Array
+    response: Array
+    first: Array
+    second: Array
+    weight: Array
+    basis: Array
+    mend: Array
+
+
 class Preconditioner(eqx.Module):
     """Linear response at a reference point.
 
     first_inverse, second_inverse [m, k, k]: inverses of the block-diagonal part of each inner Jacobian.
-    first_response, second_response [m, k, m]: how the solved inner blocks move with the outer unknowns.
-    outer_step [m, m]: minus the inverse of the outer gap's total derivative.
-    All but the last are in single precision: they steer the search and are most of its memory traffic; the gaps, in double
+    first_response, second_response [m, k, p]: how the solved inner blocks move with the first p outer unknowns.
+    outer_step [p, p]: minus the inverse of the outer gap's total derivative, its first p rows and columns where a tail holds
+    the others.
+    All but outer_step are in single precision: they steer the search and are most of its memory traffic; the gaps, in double
     precision, decide where it ends.
     """
 
@@ -73,6 +110,35 @@ class Preconditioner(eqx.Module):
     first_response: Array
     second_response: Array
     outer_step: Array
+    tail: Tail | None = None
+
+    def move(self, gap: Array) -> Array:
+        """The outer step that this gap asks for."""
+        if self.tail is None:
+            return self.outer_step @ gap
+        made = _rough_move(gap.astype(self.tail.basis.dtype)[:, None], self.outer_step, self.tail)[:, 0]
+        made = made + self.tail.basis @ (self.tail.mend @ (self.tail.basis.T @ made))
+        return made.astype(gap.dtype)
+
+    def carry(self, first: Array, second: Array, shift: Array) -> tuple[Array, Array]:
+        """The inner blocks carried along when the outer unknowns shift; the second stays positive."""
+        head = shift[: self.outer_step.shape[0]]
+        moved = first + _respond(self.first_response, head)
+        other = second + _respond(self.second_response, head)
+        if self.tail is not None:
+            tail = shift[self.outer_step.shape[0] :].reshape(self.tail.weight.shape)
+            moved, other = moved + _apply(self.tail.first, tail), other + _apply(self.tail.second, tail)
+        return moved, _keep_positive(other, second)
+
+
+def _rough_move(gaps: Array, outer_step: Array, tail: Tail) -> Array:
+    """Steps for gaps [h + m k, any] by elimination of the head, with rows that do not see each other."""
+    h, shape = outer_step.shape[0], tail.weight.shape
+    below = gaps[h:].reshape(*shape, -1)
+    alone = jnp.einsum("nkl,nlp->nkp", tail.step, below)
+    head = outer_step.astype(gaps.dtype) @ (gaps[:h] + jnp.einsum("nk,nkp->np", tail.weight, alone - below))
+    whole = alone + jnp.einsum("nkh,hp->nkp", tail.response, head)
+    return jnp.concatenate([head, whole.reshape(gaps.shape[0] - h, -1)])
 
 
 class State(NamedTuple):
@@ -143,13 +209,14 @@ def _keep_positive(new: Array, old: Array) -> Array:
 
 
 def _mix(outer: Array, move: Array, past_outer: Array, past_move: Array, count: Array) -> Array:
-    """Anderson's move from the last `MEMORY` points and moves (rows; unfilled rows are masked)."""
-    filled = (jnp.arange(MEMORY) < count)[:, None]
+    """Anderson's move from the last points and moves (rows; unfilled rows are masked)."""
+    memory = len(past_outer)
+    filled = (jnp.arange(memory) < count)[:, None]
     d_move = jnp.where(filled, move[None, :] - past_move, 0.0)
     d_outer = jnp.where(filled, outer[None, :] - past_outer, 0.0)
     normal = d_move @ d_move.T
     ridge = 1e-14 * jnp.trace(normal) + jnp.finfo(outer.dtype).tiny
-    weights = _solve_small(normal + ridge * jnp.eye(MEMORY), d_move @ move)
+    weights = _solve_small(normal + ridge * jnp.eye(memory), d_move @ move)
     mixed = move - weights @ (d_outer + d_move)
     return jnp.where(jnp.all(jnp.isfinite(mixed)), mixed, move)
 
@@ -199,7 +266,7 @@ def solve(
             _keep_positive,
         )
         outer_gap = system.outer_gap(state.outer, first, second)
-        move = preconditioner.outer_step @ outer_gap
+        move = preconditioner.move(outer_gap)
         gap = jnp.maximum(jnp.max(jnp.abs(outer_gap)), jnp.maximum(first_gap, second_gap))
         done = gap <= tolerance
 
@@ -207,12 +274,12 @@ def solve(
         mixed = mixed * jnp.minimum(1.0, LARGEST_STEP / jnp.max(jnp.abs(mixed)))
         moved = system.normalise(state.outer + mixed)
         shift = jnp.where(done, 0.0, moved - state.outer)
-        carried = second + _respond(preconditioner.second_response, shift)
+        carried = preconditioner.carry(first, second, shift)
         improved = gap < 0.9 * state.best_gap
         return State(
             outer=state.outer + shift,
-            first=first + _respond(preconditioner.first_response, shift),
-            second=_keep_positive(carried, second),
+            first=carried[0],
+            second=carried[1],
             gap=gap,
             best_gap=jnp.where(improved, gap, state.best_gap),
             steps=state.steps + 1,
@@ -227,7 +294,8 @@ def solve(
         return (going | (state.steps == 0)) & (state.steps < max_steps) & (state.since_best < patience)
 
     outer, first, second = start
-    history = jnp.zeros((MEMORY, outer.size), outer.dtype)
+    memory = MEMORY if preconditioner.tail is None else LONG_MEMORY
+    history = jnp.zeros((memory, outer.size), outer.dtype)
     zero = jnp.int32(0)
     infinite = jnp.asarray(jnp.inf)
     begin = State(outer, first, second, infinite, infinite, zero, zero, zero, history, history)
@@ -273,18 +341,13 @@ def newton(
     size, sweeps, steps = float(jnp.max(jnp.abs(gap))), int(count), 0
     while np.isfinite(size) and size > 0.5 * tolerance and steps < max_steps:
         made = precondition((outer, first, second))
-        move = made.outer_step @ gap
+        move = made.move(gap)
         share = min(1.0, 2 * LARGEST_STEP / float(jnp.max(jnp.abs(move))))
         steps += 1
         while share > SHORTEST_STEP:
             trial = system.normalise(outer + share * move)
             shift = trial - outer
-            guess = (
-                trial,
-                first + _respond(made.first_response, shift),
-                _keep_positive(second + _respond(made.second_response, shift), second),
-            )
-            settled = _settle(system, guess, made, target)
+            settled = _settle(system, (trial, *made.carry(first, second, shift)), made, target)
             sweeps += int(settled[3])
             new = float(jnp.max(jnp.abs(settled[2])))
             if new < (1 - 0.1 * share) * size:
@@ -302,33 +365,86 @@ def linear_response(
     first_inverse: Array,
     second_inverse: Array,
     pin: NDArray,
+    rows: Callable[[], Rows] | None = None,
 ) -> Preconditioner:
     """The preconditioner at `point`; raises `numpy.linalg.LinAlgError` where the outer Jacobian is singular.
 
-    pin [m, m] is subtracted from the outer Jacobian to fix directions that the equations leave free (the numéraire).
+    pin [h, h] is subtracted from the head of the outer Jacobian to fix directions that the equations leave free (the
+    numéraire). rows: needed where there are more than `EXACT` outer unknowns.
     """
-    first_response, second_response, jacobian = _responses(system, point, first_inverse, second_inverse)
-    outer_step = -np.linalg.inv(np.asarray(jacobian) - pin)
+    size, h = point[0].size, len(pin)
+    whole = size <= EXACT
+    directions = jnp.eye(size if whole else h, size)
+    first, second, columns = _responses(system, point, first_inverse, second_inverse, directions)
+    jacobian = np.array(columns)
+    jacobian[:h, :h] -= pin
+    if whole:
+        step, tail = -np.linalg.inv(jacobian), None
+    else:
+        assert rows is not None
+        known = rows()
+        row_step = -np.linalg.inv(known.jacobian)
+        below = jacobian[h:].reshape(*known.weight.shape, h)
+        response = np.einsum("nkl,nlh->nkh", row_step, below, optimize=True)
+        step = -np.linalg.inv(jacobian[:h] + np.einsum("nk,nkh->nh", known.weight, response - below))
+        parts = row_step, response, *known[1:], np.zeros((size, 0)), np.zeros((0, 0))
+        tail = Tail(*(jnp.asarray(part, jnp.float32) for part in parts))
+        tail = _mended(system, point, (first_inverse, second_inverse), pin, jnp.asarray(step), tail)
     return Preconditioner(
         first_inverse=first_inverse.astype(jnp.float32),
         second_inverse=second_inverse.astype(jnp.float32),
-        first_response=first_response.astype(jnp.float32),
-        second_response=second_response.astype(jnp.float32),
-        outer_step=jnp.asarray(outer_step),
+        first_response=first.astype(jnp.float32),
+        second_response=second.astype(jnp.float32),
+        outer_step=jnp.asarray(step),
+        tail=tail,
+    )
+
+
+def _mended(
+    system: System,
+    point: tuple[Array, Array, Array],
+    inverses: tuple[Array, Array],
+    pin: NDArray,
+    step: Array,
+    tail: Tail,
+) -> Tail:
+    """The tail with the leading eigenspace of what rough steps leave of an error, found by subspace iteration.
+
+    With R = I + M J for rough steps M and R Q ≈ Q H, steps (I + Q ((I − H)⁻¹ − I) Qᵀ) M leave nothing of errors in Q.
+    """
+    single, at, solved = jax.tree.map(
+        lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf, (system, point, inverses)
+    )
+    size, h = at[0].size, len(pin)
+    rank = min(RANK, size - h)
+    left_over = np.random.default_rng(0).standard_normal((size, rank))
+    basis = left_over
+    for _ in range(SUBSPACE_STEPS + 1):
+        basis = np.linalg.qr(left_over)[0].astype(np.float32)
+        columns = _responses(single, at, *solved, jnp.asarray(basis.T))[2]
+        columns = columns.at[:h].add(-jnp.asarray(pin, jnp.float32) @ basis[:h])
+        left_over = basis + np.asarray(_rough_move(columns, step, tail))
+    inside = basis.T.astype(np.float64) @ left_over
+    mend = np.linalg.inv(np.eye(rank) - inside) - np.eye(rank)
+    return eqx.tree_at(
+        lambda t: (t.basis, t.mend), tail, (jnp.asarray(basis), jnp.asarray(mend, jnp.float32))
     )
 
 
 @jax.jit
 def _responses(
-    system: System, point: tuple[Array, Array, Array], first_inverse: Array, second_inverse: Array
+    system: System,
+    point: tuple[Array, Array, Array],
+    first_inverse: Array,
+    second_inverse: Array,
+    directions: Array,
 ) -> tuple[Array, Array, Array]:
-    """Responses [m, k, m] of the inner blocks to the outer unknowns, and the outer gap's total derivative [m, m].
+    """Responses [m, k, p] of the inner blocks to p directions of the outer unknowns, and the outer gap's derivative [., p].
 
-    All m outer directions at once, by Richardson steps on the linearised gaps.
+    All directions [p, outer] at once, by Richardson steps on the linearised gaps.
     """
     outer, first, second = point
-    directions = jnp.eye(outer.size, dtype=outer.dtype)
-
+    accuracy = RESPONSE_ACCURACY if outer.dtype == jnp.float64 else ROUGH_ACCURACY
     def respond(linear: Callable[[Array], Array], forcing: Array, inverse: Array, scale: Array) -> Array:
         """Solve linear(S) + forcing = 0 for S [m(direction), m, k]."""
 
@@ -342,9 +458,9 @@ def _responses(
             )
 
         def unfinished(carry):
-            return (carry[1] > RESPONSE_ACCURACY) & (carry[2] < RESPONSE_LIMIT)
+            return (carry[1] > accuracy) & (carry[2] < RESPONSE_LIMIT)
 
-        s, _, _ = lax.while_loop(unfinished, step, (jnp.zeros_like(forcing), jnp.inf, jnp.int32(0)))
+        s, _, _ = lax.while_loop(unfinished, step, (jnp.zeros_like(forcing), jnp.asarray(jnp.inf, forcing.dtype), jnp.int32(0)))
         return s
 
     _, by_first = jax.linearize(system.first_gap(outer), first)

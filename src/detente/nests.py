@@ -1,0 +1,248 @@
+"""Nested CES above the Armington nest, in changes: how costs and spending follow prices.
+
+    unit cost   ─ζ─ value added
+                 └─ inputs ─η─ energy          ─ξ─ each energy good
+                            └─ other materials ─ε─ each other good
+    consumption ─η_c─ energy ─ξ─ each energy good
+                 └── other goods ─φ─ each other good
+
+An elasticity of one is the logarithmic (Cobb–Douglas) limit, met exactly and smoothly: values and derivatives, by prices and
+by the elasticities themselves, are continuous through it. With all elasticities at one this is Caliendo & Parro (2015);
+below one, inputs are complements as in Baqaee & Farhi (2024, Econometrica 92:2). Where η = ε = ξ the energy nest is no nest.
+
+All prices are logs of ratios to the baseline. A power mean of them is log1p(r m)/r with m = Σ_j b_j expm1(r p_j)/r and
+r = 1 − elasticity: one matrix product, whatever the elasticity.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from detente import numerics  # noqa: F401  (float64 before the first array)
+from detente.errors import InputError
+
+NEAR = 1e-3  # below this the quotients are taken by their series, whose error is then under 1e-16
+KEYS = ("value_added", "energy", "inputs", "energy_mix", "consumption", "consumption_energy")
+
+
+class Substitution(eqx.Module):
+    """Elasticities of substitution above the Armington nest, each a number of at least 0 and finite.
+
+    value_added: ζ, value added against inputs; energy: η, energy against other inputs; inputs: ε, among other inputs;
+    energy_mix: ξ, among energy goods, in production and consumption; consumption: φ, among goods other than energy;
+    consumption_energy: η_c, households' energy against the rest. energy_goods: places of the energy sectors.
+    """
+
+    value_added: Array
+    energy: Array
+    inputs: Array
+    energy_mix: Array
+    consumption: Array
+    consumption_energy: Array
+    energy_goods: tuple[int, ...] = eqx.field(static=True)
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        value_added: float = 1.0,
+        inputs: float = 1.0,
+        consumption: float = 1.0,
+        energy: float | None = None,
+        energy_mix: float | None = None,
+        consumption_energy: float | None = None,
+        energy_goods: tuple[int, ...] = (),
+    ) -> "Substitution":
+        """From plain numbers. Left out, energy and energy_mix are as `inputs`, consumption_energy as `consumption`.
+
+        Raises `InputError` for an elasticity that is negative or no number.
+        """
+        given = {
+            "value_added": value_added,
+            "energy": inputs if energy is None else energy,
+            "inputs": inputs,
+            "energy_mix": inputs if energy_mix is None else energy_mix,
+            "consumption": consumption,
+            "consumption_energy": consumption if consumption_energy is None else consumption_energy,
+        }
+        for name, value in given.items():
+            if not (np.isfinite(value) and value >= 0):
+                raise InputError(
+                    f"The elasticity of substitution `{name}` is {value}; expected a number of at least 0."
+                )
+        return cls(
+            **{name: jnp.asarray(float(value)) for name, value in given.items()}, energy_goods=energy_goods
+        )
+
+
+class Recipe(eqx.Module):
+    """Baseline shares by nest. input shares sum to one over their goods (or are all zero where a user buys none).
+
+    other [country, good, user], zero in the rows of energy goods; fuel [country, energy good, user];
+    energy_share [country, user], energy in all inputs; the same for households: other_wanted [country, good],
+    fuel_wanted [country, energy good], energy_wanted [country].
+    """
+
+    other: Array
+    fuel: Array
+    energy_share: Array
+    other_wanted: Array
+    fuel_wanted: Array
+    energy_wanted: Array
+
+
+class Costs(NamedTuple):
+    """Log unit cost [country, user] and what demand follows from it.
+
+    value_added_growth: log of v'/v; other_growth, fuel_growth: log of each bundle's part in γ'/γ that all its goods share.
+    """
+
+    log_cost: Array
+    value_added_growth: Array
+    other_growth: Array
+    fuel_growth: Array
+
+
+def recipe(input_share: NDArray, consumption_share: NDArray, energy_goods: tuple[int, ...]) -> Recipe:
+    """The baseline's shares taken apart by nest. input_share [country, good, user]; consumption_share [country, good]."""
+    goods = list(energy_goods)
+    other, wanted = np.array(input_share), np.array(consumption_share)
+    fuel, fuel_wanted = other[:, goods], wanted[:, goods]
+    other[:, goods], wanted[:, goods] = 0.0, 0.0
+
+    def part(of: NDArray, whole: NDArray) -> NDArray:
+        return np.divide(of, whole, out=np.zeros_like(of), where=np.broadcast_to(whole > 0, of.shape))
+
+    energy, rest = fuel.sum(axis=1), other.sum(axis=1)
+    at_home = fuel_wanted.sum(axis=1)
+    return Recipe(
+        *(
+            jnp.asarray(array)
+            for array in (
+                part(other, rest[:, None, :]),
+                part(fuel, energy[:, None, :]),
+                part(energy, energy + rest),
+                part(wanted, wanted.sum(axis=1, keepdims=True)),
+                part(fuel_wanted, at_home[:, None]),
+                at_home,
+            )
+        )
+    )
+
+
+def growth(x: Array) -> Array:
+    """expm1(x)/x, which is one at nil, smooth there in value and derivative."""
+    small = jnp.abs(x) < NEAR
+    safe = jnp.where(small, 1.0, x)
+    series = 1 + x / 2 * (1 + x / 3 * (1 + x / 4 * (1 + x / 5)))
+    return jnp.where(small, series, jnp.expm1(safe) / safe)
+
+
+def decay(y: Array) -> Array:
+    """log1p(y)/y, which is one at nil, smooth there in value and derivative."""
+    small = jnp.abs(y) < NEAR
+    safe = jnp.where(small, 1.0, y)
+    series = 1 - y * (1 / 2 - y * (1 / 3 - y * (1 / 4 - y * (1 / 5 - y / 6))))
+    return jnp.where(small, series, jnp.log1p(safe) / safe)
+
+
+def boxed(log_price: Array, r: Array) -> Array:
+    """expm1(r p)/r: the transform whose weighted mean is taken."""
+    return log_price * growth(r * log_price)
+
+
+def unboxed(mean: Array, r: Array) -> Array:
+    """log1p(r m)/r: back from the weighted mean to a log price."""
+    return mean * decay(r * mean)
+
+
+def of_two(share: Array, first: Array, second: Array, r: Array) -> Array:
+    """Log price of a nest of two, the first with `share`; centred on the second so that small shares stay exact."""
+    return second + unboxed(share * boxed(first - second, r), r)
+
+
+def costs(factor_price: Array, log_price: Array, v: Array, recipe: Recipe, nest: Substitution) -> Costs:
+    """Unit costs at these log prices of factors [country, user] and goods [country, good]; v is the value-added share."""
+    centre = log_price.mean(axis=1, keepdims=True)
+    moved = log_price - centre
+    r_other, r_fuel = 1 - nest.inputs, 1 - nest.energy_mix
+    r_top, r_energy = 1 - nest.value_added, 1 - nest.energy
+    other = centre + unboxed(jnp.einsum("njk,nj->nk", recipe.other, boxed(moved, r_other)), r_other)
+    if nest.energy_goods:
+        fuels = boxed(moved[:, nest.energy_goods], r_fuel)
+        fuel = centre + unboxed(jnp.einsum("njk,nj->nk", recipe.fuel, fuels), r_fuel)
+        inputs = of_two(recipe.energy_share, fuel, other, r_energy)
+    else:
+        fuel = inputs = other
+    cost = of_two(v, factor_price, inputs, r_top)
+    shared = r_top * (inputs - cost)
+    return Costs(
+        cost,
+        r_top * (factor_price - cost),
+        shared + r_energy * (other - inputs) + r_other * (centre - other),
+        shared + r_energy * (fuel - inputs) + r_fuel * (centre - fuel),
+    )
+
+
+def input_spending(
+    sold: Array, log_price: Array, at: Costs, v: Array, recipe: Recipe, nest: Substitution
+) -> Array:
+    """Σ_k γ'_njk Y'_nk: what producers spend on each good [country, good] when they sell `sold` [country, user]."""
+    moved = log_price - log_price.mean(axis=1, keepdims=True)
+    bought = (1 - v) * sold
+    others = (1 - recipe.energy_share) * bought * jnp.exp(at.other_growth)
+    spent = jnp.exp((1 - nest.inputs) * moved) * jnp.einsum("njk,nk->nj", recipe.other, others)
+    if not nest.energy_goods:
+        return spent
+    fuels = recipe.energy_share * bought * jnp.exp(at.fuel_growth)
+    on_fuel = jnp.einsum("njk,nk->nj", recipe.fuel, fuels)
+    scale = jnp.exp((1 - nest.energy_mix) * moved[:, nest.energy_goods])
+    return spent.at[:, nest.energy_goods].set(scale * on_fuel)
+
+
+def input_share(log_price: Array, at: Costs, v: Array, recipe: Recipe, nest: Substitution) -> Array:
+    """γ'_njk at these prices [country, good, user], for Jacobians and reports."""
+    moved = log_price - log_price.mean(axis=1, keepdims=True)
+    others = (1 - v) * (1 - recipe.energy_share) * jnp.exp(at.other_growth)
+    share = recipe.other * jnp.exp((1 - nest.inputs) * moved)[:, :, None] * others[:, None, :]
+    if not nest.energy_goods:
+        return share
+    fuels = (1 - v) * recipe.energy_share * jnp.exp(at.fuel_growth)
+    scale = jnp.exp((1 - nest.energy_mix) * moved[:, nest.energy_goods])
+    return share.at[:, nest.energy_goods].set(recipe.fuel * scale[:, :, None] * fuels[:, None, :])
+
+
+def consumer_price(log_price: Array, recipe: Recipe, nest: Substitution) -> Array:
+    """log P̂^C [country]: the price of a unit of utility."""
+    return _wants(log_price, recipe, nest)[0]
+
+
+def consumption_share(log_price: Array, recipe: Recipe, nest: Substitution) -> Array:
+    """α'_nj, which sums to one over goods [country, good]."""
+    index, other, fuel = _wants(log_price, recipe, nest)
+    r, r_fuel, r_energy = 1 - nest.consumption, 1 - nest.energy_mix, 1 - nest.consumption_energy
+    others = (1 - recipe.energy_wanted) * jnp.exp(r_energy * (other - index))
+    share = recipe.other_wanted * jnp.exp(r * (log_price - other[:, None])) * others[:, None]
+    if not nest.energy_goods:
+        return share
+    fuels = recipe.energy_wanted * jnp.exp(r_energy * (fuel - index))
+    scale = jnp.exp(r_fuel * (log_price[:, nest.energy_goods] - fuel[:, None]))
+    return share.at[:, nest.energy_goods].set(recipe.fuel_wanted * scale * fuels[:, None])
+
+
+def _wants(log_price: Array, recipe: Recipe, nest: Substitution) -> tuple[Array, Array, Array]:
+    """Log prices [country] of all consumption, of goods other than energy, of energy."""
+    centre = jnp.sum(log_price * recipe.other_wanted, axis=1, keepdims=True)
+    moved = log_price - centre
+    r, r_fuel = 1 - nest.consumption, 1 - nest.energy_mix
+    other = centre[:, 0] + unboxed(jnp.sum(recipe.other_wanted * boxed(moved, r), axis=1), r)
+    if not nest.energy_goods:
+        return other, other, other
+    fuels = boxed(moved[:, nest.energy_goods], r_fuel)
+    fuel = centre[:, 0] + unboxed(jnp.sum(recipe.fuel_wanted * fuels, axis=1), r_fuel)
+    index = of_two(recipe.energy_wanted, fuel, other, 1 - nest.consumption_energy)
+    return index, other, fuel

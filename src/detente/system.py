@@ -1,0 +1,197 @@
+"""The equations as a system the solver can drive, and its linear response at a point.
+
+Outside wages, and the premia of sectors whose factors are stuck; inside prices, then spending.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from detente import equations, nests
+from detente.economy import Economy
+from detente.equations import Situation, Unknowns
+from detente.solver import Gap, Preconditioner, Rows, linear_response
+
+Point = tuple[Array, Array, Array]  # outer unknowns, log P̂, X'
+
+
+class TradeSystem(eqx.Module):
+    """The equations as a block-triangular system. Outer unknowns: log ŵ [country], then, where factors are stuck, the premia
+    [country, sector] of `equations.Unknowns`, flattened."""
+
+    situation: Situation
+    component: Array  # [country, country], 1 where two countries are linked by trade
+    component_income: Array  # [country], baseline factor income of the country's component
+
+    def split(self, outer: Array) -> tuple[Array, Array | None]:
+        """log ŵ [country] and the premia [country, sector], or None."""
+        n, s = self.situation.consumption_share.shape
+        return (outer, None) if self.situation.factors is None else (outer[:n], outer[n:].reshape(n, s))
+
+    def unknowns(self, point: Point) -> Unknowns:
+        """The point with its outer unknowns taken apart."""
+        log_wage, log_premium = self.split(point[0])
+        return Unknowns(log_wage, point[1], point[2], log_premium)
+
+    def first_gap(self, outer: Array) -> Gap:
+        """Price gap at given factor prices."""
+        paid = equations.factor_price(*self.split(outer))
+        return lambda log_price: equations.price_gap(log_price, paid, self.situation)
+
+    def second_gap(self, first: Array, outer: Array) -> Gap:
+        """Spending gap at given factor prices and prices."""
+        log_wage, log_premium = self.split(outer)
+        at = equations.market(log_wage, first, self.situation, log_premium)
+        return lambda spending: equations.spending_gap(spending, at, self.situation)
+
+    def outer_gap(self, outer: Array, first: Array, second: Array) -> Array:
+        """Excess demand for factors, by country and, where they are stuck, by sector."""
+        log_wage, log_premium = self.split(outer)
+        at = equations.market(log_wage, first, self.situation, log_premium)
+        sold = equations.flows(second, at, self.situation).output
+        gap = equations.factor_market_gap(sold, log_wage, at, self.situation)
+        if log_premium is None:
+            return gap
+        premium = equations.premium_gap(sold, log_wage, log_premium, at, self.situation)
+        return jnp.concatenate([gap, premium.ravel()])
+
+    def normalise(self, outer: Array) -> Array:
+        """Numéraire: factor income of the world (of each closed group of countries) stays at its baseline."""
+        log_wage, log_premium = self.split(outer)
+        earned = self.component @ equations.factor_income(log_wage, log_premium, self.situation)
+        log_wage = log_wage - jnp.log(earned / self.component_income)
+        return log_wage if log_premium is None else jnp.concatenate([log_wage, log_premium.ravel()])
+
+
+def system(at: Situation, label: NDArray) -> TradeSystem:
+    """The system of a situation; `label` [country] numbers the groups of countries linked by trade."""
+    same = jnp.asarray((label[:, None] == label[None, :]).astype(float))
+    return TradeSystem(at, same, same @ at.value_added)
+
+
+def start(economy: Economy, at: Situation) -> Point:
+    """The baseline as a point."""
+    n, s = economy.spending.shape
+    return jnp.zeros(n if at.factors is None else n + n * s), jnp.zeros((n, s)), economy.spending
+
+
+@jax.jit
+def residual(point: Point, of: TradeSystem) -> Array:
+    """The largest relative gap over all equilibrium conditions."""
+    gaps = equations.residual(of.unknowns(point), of.situation)
+    return jnp.max(jnp.stack([jnp.max(jnp.abs(gap)) for gap in gaps if gap is not None]))
+
+
+def preconditioner(of: TradeSystem, point: Point) -> Preconditioner:
+    """Domestic input–output loops solved exactly: inverses of I − π'_nn γ'_n (prices) and I − γ'_n π'_nn (spending).
+
+    """
+    at = of.situation
+    local = {name: np.asarray(value) for name, value in _local(of, point).items()}
+    inputs, domestic, earned = local["input_share"], local["domestic"], local["factor_income"]
+    eye = np.eye(inputs.shape[1])
+    prices = np.linalg.inv(eye - domestic[:, :, None] * inputs.transpose(0, 2, 1))
+    sales = np.linalg.inv(eye - inputs * domestic[:, None, :])
+    linked = np.asarray(of.component)
+    pin = linked * earned / (linked @ earned)[:, None]
+    inverses = jnp.asarray(prices), jnp.asarray(sales)
+    return linear_response(of, point, *inverses, pin, lambda: _rows(of, point))
+
+
+@jax.jit
+def _local(of: TradeSystem, point: Point) -> dict[str, Array]:
+    """Shares at a point: γ' [country, input, user], v' and π'_nn [country, sector]; factor income [country]."""
+    log_wage, log_price, _, log_premium = of.unknowns(point)
+    at = of.situation
+    where = equations.market(log_wage, log_price, at, log_premium)
+    v, inputs = at.value_added_share, at.input_share
+    if where.costs is not None and at.recipe is not None and at.substitution is not None:
+        inputs = nests.input_share(log_price, where.costs, v, at.recipe, at.substitution)
+        v = v * jnp.exp(where.costs.value_added_growth)
+    return {
+        "input_share": inputs,
+        "value_added_share": v,
+        "domestic": jnp.einsum("jnn,jn,jn->nj", at.trade_weight, where.competitive, where.inverse_access),
+        "factor_income": where.factor_income,
+    }
+
+
+@jax.jit
+def _own_rows(of: TradeSystem, point: Point) -> dict[str, Array]:
+    """Derivatives within each country [country, sector, by sector] at a point.
+
+    Of log cost and log v' by premia (`cost`, `share`) and log prices (`cost_price`, `share_price`); of spending by premia,
+    log prices and log output (`spending`, `spending_price`, `spending_output`), incomes held. And where sales go.
+    """
+    log_wage, log_price, spending, log_premium = of.unknowns(point)
+    at = of.situation
+    where = equations.market(log_wage, log_price, at, log_premium)
+    sold = equations.flows(spending, where, at).output
+    none = jnp.zeros_like(log_price)
+
+    def country(premium: Array, price: Array, grown: Array) -> tuple[Array, Array, Array]:
+        there = equations.market(log_wage, log_price + price, at, log_premium + premium)
+        cost = equations.unit_cost(
+            equations.factor_price(log_wage, log_premium + premium), log_price + price, at
+        )
+        share = none if there.costs is None else there.costs.value_added_growth
+        bought = equations.input_spending(sold * jnp.exp(grown), there, at)
+        wanted = equations.consumption_spending(where.factor_income, log_price + price, at)
+        return cost, share, bought + wanted
+
+    def derivative(k: int) -> tuple[Array, ...]:
+        def along(unit: Array) -> tuple[Array, ...]:
+            moves = tuple(jnp.broadcast_to(unit, none.shape) if i == k else none for i in range(3))
+            return jax.jvp(country, (none, none, none), moves)[1]
+
+        return tuple(jnp.moveaxis(part, 0, -1) for part in jax.vmap(along)(jnp.eye(none.shape[1])))
+
+    weight = at.trade_weight if at.sales_weight is None else at.sales_weight
+    reach = at.trade_weight * where.competitive[:, None, :] * where.inverse_access[:, :, None]
+    paid = weight * where.competitive[:, None, :] * where.inverse_access[:, :, None] * spending.T[:, :, None]
+    total = jnp.where(sold > 0, sold, 1.0)
+    by_premium, by_price, by_output = derivative(0), derivative(1), derivative(2)
+    return {
+        "cost": by_premium[0],
+        "share": by_premium[1],
+        "spending": by_premium[2],
+        "cost_price": by_price[0],
+        "share_price": by_price[1],
+        "spending_price": by_price[2],
+        "spending_output": by_output[2],
+        "level": jnp.where(spending > 0, spending, 1.0),
+        "at_home": jnp.einsum("jnn->nj", paid) / total,
+        "held": jnp.einsum("jni,jni->ij", paid, reach) / total,
+        "domestic": jnp.einsum("jnn->nj", reach),
+        "earned": equations.value_added(sold, where, at),
+    }
+
+
+def _rows(of: TradeSystem, point: Point) -> Rows:
+    """The premium gaps of a country by its premia, with what these do to its own prices, spending and sales.
+
+    Abroad, prices and spending stand still, but for what an exporter's own share holds back of its buyers' prices.
+    """
+    factors = of.situation.factors
+    assert factors is not None
+    part = {name: np.asarray(value, float) for name, value in _own_rows(of, point).items()}
+    theta, sticky = np.asarray(of.situation.trade_elasticity), np.asarray(factors.stickiness)
+    n, s = sticky.shape
+    eye, home, pi = np.eye(s), part["at_home"][:, :, None], part["domestic"][:, :, None]
+    price = np.linalg.solve(eye - pi * part["cost_price"], pi * part["cost"])
+    cost = part["cost"] + part["cost_price"] @ price
+    bought = (part["spending"] + part["spending_price"] @ price) / part["level"][:, :, None]
+    abroad = part["held"] - part["at_home"] * part["domestic"]
+    pull = home * (theta[:, None] * price + bought) - (theta * (1 - abroad))[:, :, None] * cost
+    reuse = home * part["spending_output"] / part["level"][:, :, None]
+    sales = np.linalg.solve(eye - reuse, pull)
+    share = part["share"] + part["share_price"] @ price
+    there = np.asarray(factors.sector_income) > 0
+    jacobian = np.where(there, sticky, 0.0)[:, :, None] * (sales + share) - eye
+    spent = part["level"][:, :, None] * bought + part["spending_output"] @ sales
+    mobile = (1 - np.asarray(factors.resource_share)) * part["earned"]
+    weight = np.where(there & (sticky > 0), mobile / mobile.sum(axis=1, keepdims=True), 0.0)
+    return Rows(jacobian, price, spent, weight / np.where(sticky > 0, sticky, 1.0))
