@@ -19,7 +19,7 @@ from detente.terminal import busy, fill
 from detente.version import __version__
 
 if TYPE_CHECKING:
-    from detente.outcome import Outcome
+    from detente.comparison import Comparison
     from detente.replication import Nafta
     from detente.world import World
 
@@ -108,14 +108,14 @@ def run(
 
 def _compute(
     scenario: str, against: str | None, world: str | None, elasticities: str, deficits: str, tolerance: float
-) -> "Outcome":
+) -> "Comparison":
     with busy("Reading scenario and world"):
         from detente.scenario import Scenario
 
         wanted = Scenario.load(scenario)
         compared = Scenario.load(wanted.against if against is None else against)
         from detente.calibration import calibrate
-        from detente.outcome import simulate
+        from detente.prospect import simulate
 
         economy = calibrate(_world(world), elasticities, deficits)
     with busy("Solving"):
@@ -131,7 +131,7 @@ def _refuse_unwritable(out: Path) -> None:
         raise InputError(f"`--out {out}`: nothing may be written in `{present}`. Name another folder.")
 
 
-def _write(outcome: "Outcome", out: Path) -> None:
+def _write(outcome: "Comparison", out: Path) -> None:
     with busy("Writing the report"):
         from detente.report import write_report
 

@@ -6,9 +6,8 @@ A scenario may begin with a regime: the measures of the catalogue in force on a 
 import datetime
 import os
 import reprlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,70 +17,20 @@ from numpy.typing import NDArray
 from detente import labels, scenario_file
 from detente.acts import Imposition, Keeping, Snapback, Suspension
 from detente.errors import InputError, unknown_name
-from detente.law import LegalMeasure, as_date
-from detente.measure import Lifting, Measure, in_short, named, spoken
+from detente.in_force import InForce
+from detente.law import as_date
+from detente.measure import Lifting, Measure, spoken
+from detente.possible import PossibleOutcome, check_outcomes, read_outcomes
 from detente.regime import Position, Regime
 from detente.scenario_file import Source
 from detente.shock import Shock
+from detente.steps import Step, read_steps
 
 if TYPE_CHECKING:  # reading and printing scenarios shall not wait for the engine
     from detente.economy import Economy
 
 SHIPPED = labels.DATA / "scenarios"
 BASELINE = "baseline"
-ACTS = {"lift": Lifting, "keep": Keeping, "suspend": Suspension, "snapback": Snapback, "impose": Imposition}
-Step = Measure | Lifting | Imposition
-
-
-@dataclass(frozen=True)
-class InForce:
-    """The first step of a scenario with a regime: the measures of the catalogue in force on a day."""
-
-    day: datetime.date
-    place: str = field(default="", compare=False, repr=False)
-
-    @property
-    def source(self) -> str:
-        """What to cite."""
-        return (
-            f"Catalogue of measures, as in force on {spoken(self.day)}; each cites its law "
-            "(src/detente/data/measures, docs/measures.md). How they combine: docs/regime.md."
-        )
-
-    def sentences(self) -> list[str]:
-        """One sentence a sender, in the order of their number of measures."""
-        measures = Regime.load().on(self.day).measures
-        order = Counter(measure.sender for measure in measures).most_common()
-        groups = [[measure for measure in measures if measure.sender == sender] for sender, _ in order]
-        return [_in_force(group, self.day) for group in groups]
-
-    def __str__(self) -> str:
-        return " ".join(self.sentences())
-
-
-def _in_force(measures: Sequence[LegalMeasure], day: datetime.date, most: int = 3) -> str:
-    """`The EU27 keeps 51 measures on Russia in force on …: it cuts its imports of coal by 98 %, …`."""
-    targets = Counter(target for measure in measures for target in measure.targets).most_common()
-    on = named(targets[0][0]) + (" and others" if len(targets) > 1 else "")
-    readings = sorted(
-        (
-            reading
-            for measure in measures
-            for reading in measure.reading
-            if reading.instrument in ("cut", "ban")
-        ),
-        key=lambda reading: 1.0 if reading.size is None else reading.size,
-        reverse=True,
-    )
-    strongest: dict[tuple[str, tuple[str, ...]], str] = {}
-    for reading in readings:
-        flow, size = (reading.direction, reading.sectors), reading.size
-        strongest.setdefault(flow, in_short(*flow, 1.0 if size is None else size))
-    number = f"{len(measures)} measure{'' if len(measures) == 1 else 's'}"
-    sender = named(measures[0].sender)
-    head = f"{sender[0].upper()}{sender[1:]} keeps {number} on {on} in force on {spoken(day)}"
-    cuts = "; ".join(list(strongest.values())[:most])
-    return f"{head}, the largest cuts: {cuts}." if cuts else f"{head}."
 
 
 @dataclass(frozen=True)
@@ -92,7 +41,8 @@ class Scenario:
     are compared with by default ("baseline" is the data year as it is); focus: the country whose trade the
     report looks at, left out that of the base, or the one country that all measures are directed at.
     as_of: the day whose measures of the catalogue are in force before all steps; left out that of the base.
-    Printing it gives one sentence a measure, and for a regime one a sender.
+    outcomes: how it may end, each with a probability and with steps that come after the measures; see `branches`.
+    Printing it gives one sentence a measure, for a regime one a sender, and one for each outcome.
     """
 
     name: str
@@ -103,6 +53,7 @@ class Scenario:
     focus: str = ""
     description: str = ""
     as_of: datetime.date | str | None = None
+    outcomes: Sequence[PossibleOutcome] = ()
 
     def __post_init__(self):
         for k, step in enumerate(self.measures):
@@ -115,6 +66,10 @@ class Scenario:
             raise InputError(
                 f"`base` of scenario `{self.name}` must be a scenario: use `Scenario.load({self.base!r})`."
             )
+        if self.base is not None and self.base.outcomes:
+            raise InputError(f"`base` of scenario `{self.name}`: {several(self.base, 'base')}")
+        if self.outcomes:
+            check_outcomes(self.outcomes, f"Scenario `{self.name}`: ")
         if self.as_of is not None:
             object.__setattr__(self, "as_of", as_date(self.as_of))
             if self.base is not None and self.base.regime is not None:
@@ -127,7 +82,7 @@ class Scenario:
 
     def _target(self) -> str:
         """The code that stands alone in `on` in every measure, if there is one."""
-        targets = {str(step.on).upper() for step in self.measures if isinstance(step, Measure)}
+        targets = {str(step.on).upper() for step in self._own() if isinstance(step, Measure)}
         return targets.pop() if len(targets) == 1 and targets <= labels.countries().keys() else ""
 
     @classmethod
@@ -156,17 +111,37 @@ class Scenario:
         return own or (self.base.regime if self.base else None)
 
     def steps(self) -> list[Step | InForce]:
-        """The regime, then all measures and acts in order, those of the base first."""
+        """The regime, then all measures and acts in order: those of the base first, those of outcomes last."""
+        return [*self._shared(), *self._own()[len(self.measures) :]]
+
+    def _shared(self) -> list[Step | InForce]:
+        """The steps that come in every outcome."""
         own = [] if self.as_of is None else [InForce(as_date(self.as_of))]
         return [*own, *(self.base.steps() if self.base else ()), *self.measures]
 
+    def _own(self) -> list[Step]:
+        return [*self.measures, *(step for outcome in self.outcomes for step in outcome.measures)]
+
+    def branches(self) -> "dict[str, Scenario]":
+        """{name of an outcome: the scenario that it makes}, in the order given; empty where there are none."""
+        return {
+            outcome.name: replace(
+                self,
+                name=f"{self.name} ({outcome.name})",
+                measures=(*self.measures, *outcome.measures),
+                outcomes=(),
+            )
+            for outcome in self.outcomes
+        }
+
     def sentences(self) -> list[str]:
-        """One sentence a measure, in order; for a regime one a sender."""
+        """One sentence a measure, in order; for a regime one a sender, and at the end one for each outcome."""
         lines = [
             line
-            for step in self.steps()
+            for step in self._shared()
             for line in (step.sentences() if isinstance(step, InForce) else [str(step)])
         ]
+        lines += map(str, self.outcomes)
         return lines or ["Nothing is changed: the data year as it is."]
 
     def __str__(self) -> str:
@@ -180,8 +155,11 @@ class Scenario:
         1/(1 − in_data) where lifted; costs multiply trade costs by 1 + size; tariffs and export taxes add
         points to the baseline's rate; bans are exact. A regime sets all of these first, relative to what the
         data year shows of it (docs/regime.md). Raises `InputError` for a name the economy does not have, a
-        sender that is its own target, the same measure in force twice, and a step that does nothing.
+        sender that is its own target, the same measure in force twice, and a step that does nothing; and for a
+        scenario with outcomes, which is no single situation.
         """
+        if self.outcomes:
+            raise InputError(several(self, "situation"))
         stage = _Stage(economy, self.regime)
         steps = [step for step in self.steps() if not isinstance(step, InForce)]
         last = [(k, step, stage.restore) for k, step in enumerate(steps) if isinstance(step, Keeping)]
@@ -192,6 +170,14 @@ class Scenario:
                 place = step.place or f"Scenario `{self.name}`, measure {k + 1}"
                 raise InputError(f"{place}: {problem}") from None
         return stage.shock(self.name)
+
+
+def several(scenario: Scenario, role: str) -> str:
+    """Why a scenario with outcomes cannot stand where one situation is needed, and the mend."""
+    return (
+        f"the scenario `{scenario.name}` has {len(scenario.outcomes)} possible outcomes and is no single {role}. "
+        "Take one of them by itself: a scenario of its own, or in Python one of its `branches()`."
+    )
 
 
 def available() -> list[str]:
@@ -375,15 +361,15 @@ def _locate(text: str) -> Path | None:
 def _build(source: Source) -> Scenario:
     """A scenario from checked plain data."""
     content = source.content
-    steps = [
-        _step(entry, source.place(("measures", k))) for k, entry in enumerate(content.get("measures", []))
-    ]
+    steps, outcomes = read_steps(source), read_outcomes(source)
     base, against = None, source.beside(content.get("against", BASELINE))
     key = "base"
     as_of = content.get("regime", {}).get("as-of")
     try:
         if key in content:
             base = _find(source.beside(content[key]), source.chain)
+            if base.outcomes:
+                raise InputError(several(base, key))
         key = "against"
         _locate(against)
         key = "regime"
@@ -398,21 +384,11 @@ def _build(source: Source) -> Scenario:
     return Scenario(
         name=content["name"],
         title=content["title"],
-        measures=tuple(steps),
+        measures=steps,
         base=base,
         against=against,
         focus=content.get("focus", ""),
         description=content.get("description", ""),
         as_of=as_of,
+        outcomes=outcomes,
     )
-
-
-def _step(entry: Mapping[str, Any], place: str) -> Step:
-    try:
-        for key, act in ACTS.items():
-            if key in entry:
-                return act(**entry[key], place=place)
-        span = {"range": tuple(entry["range"])} if "range" in entry else {}
-        return Measure(**{**entry, **span}, place=place)
-    except InputError as problem:
-        raise InputError(f"{place}: {problem}") from None

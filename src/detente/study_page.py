@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from detente import labels
+from detente.comparison import METHODS
 from detente.drawing import write_atomically
-from detente.outcome import METHODS
 from detente.quantity import Quantity
 from detente.study import OPEN, REFUTED, SUPPORTED, Bound, Claim, Panel, Study, names
 from detente.wording import CLOSURES
