@@ -10,7 +10,7 @@ from detente.economy import Economy
 from detente.errors import InputError
 from detente.law import LIFT_RULES
 from detente.measure import AUTHORITIES, Lifting, Measure
-from detente.outcome import simulate
+from detente.prospect import simulate
 from detente.scenario import BASELINE, SHIPPED, Scenario, available
 from detente.world import World
 
@@ -156,7 +156,7 @@ def test_every_group_resolves_on_the_embedded_world(economy: Economy):
 
 def test_what_the_issue_asks_for_ships():
     wanted = "status-quo-2025 us-relief us-executive-relief us-relief-reversed all-lift embargo"
-    assert {*wanted.split(), "status-quo-2025-aggregate"} == set(available())
+    assert {*wanted.split(), "status-quo-2025-aggregate", "us-relief-at-risk"} == set(available())
 
 
 @pytest.mark.parametrize("name", available())
@@ -180,6 +180,7 @@ def test_a_shipped_scenario_has_an_equilibrium(name: str, which: str, request: p
     assert outcome.residual <= 1e-10  # the default tolerance
     assert np.isfinite(outcome.real_income).all()
     signs = {"us-relief": 1, "us-executive-relief": 1, "all-lift": 1, "us-relief-reversed": 0}
+    signs["us-relief-at-risk"] = 1
     russia = float(outcome.real_income.sel(country="RUS"))
     assert np.sign(russia if abs(russia) > 1e-9 else 0) == signs.get(name, -1)
 

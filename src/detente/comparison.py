@@ -37,6 +37,7 @@ class Comparison(ABC):
     situation_before: Scenario | Shock
     situation_after: Scenario | Shock
     tolerance: float
+    _word = ""  # before units in the summary
 
     @property
     @abstractmethod
@@ -171,8 +172,12 @@ class Comparison(ABC):
         }
         gains, losses = _extremes(worth, most)
         if gains or losses:
-            lines += ["", f"gain most ({self.money}): {gains or 'no country'}"]
-            lines += [f"lose most ({self.money}): {losses or 'no country'}", "", *self._trade_lines()]
+            lines += ["", f"gain most ({self._word}{self.money}): {gains or 'no country'}"]
+            lines += [
+                f"lose most ({self._word}{self.money}): {losses or 'no country'}",
+                "",
+                *self._trade_lines(),
+            ]
         else:
             lines += ["", "No country gains or loses enough to print: the two situations come to the same."]
         return "\n".join([*lines, "", *self._quality()])
@@ -206,7 +211,9 @@ class Comparison(ABC):
             up, down = _extremes(dict(zip(partners, (after - before).tolist(), strict=True)), 2)
             name = labels.country_name(self.focus)
             total = f"{format_usd(before.sum(), sign=False)} → {format_usd(after.sum(), sign=False)}"
-            lines.append(f"{name}'s {word} ({self.money}): {total}; {', '.join(filter(None, (up, down)))}")
+            lines.append(
+                f"{name}'s {word} ({self._word}{self.money}): {total}; {', '.join(filter(None, (up, down)))}"
+            )
         return lines
 
     def _quality(self) -> list[str]:

@@ -42,8 +42,9 @@ def simulate(
     tolerance: float = TOLERANCE,
     throw: bool = True,
 ) -> "Outcome":
-    """What changes when the world goes from `against` to `scenario`.
+    """What changes when the world goes from `against` to `scenario`, both single situations.
 
+    `detente.prospect.simulate`, the public door, does the same and takes scenarios with possible outcomes too.
     scenario, against: a `Scenario`, a shipped scenario's name, a YAML file, a mapping of the same form, or a `Shock`.
     against=None takes the scenario's own comparison ("baseline", the data year as it is, for a `Shock`).
     Raises `InputError` for input that cannot be used, `InfeasibleError` where no equilibrium exists, `ConvergenceError`

@@ -1,7 +1,7 @@
 """A scenario that may end in several ways: every outcome computed, and the mean weighted by their probabilities.
 
-The expectation is taken over results, E[f(x)]: each outcome is an equilibrium of its own. It is not the equilibrium of a mean
-measure, f(E[x]), which differs since trade answers measures in a curve.
+The expectation is taken over results, E[f(x)]: each outcome is an equilibrium of its own. It is not the equilibrium of a
+mean measure, f(E[x]), which differs since trade answers measures in a curve.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from detente import outcome
+from detente import labels, outcome
 from detente.comparison import Comparison
 from detente.digits import format_percent, format_usd
 from detente.economy import Economy
@@ -80,6 +80,7 @@ class Prospect(Comparison):
     situation_after: Scenario
     outcomes: Mapping[str, Outcome] = field(repr=False)
     tolerance: float
+    _word = "expected "
 
     @property
     def probability(self) -> dict[str, float]:
@@ -133,15 +134,14 @@ class Prospect(Comparison):
         return set().union(*(each.changing(country) for each in self.outcomes.values()))
 
     def rows(self, country: str | None = None) -> list[dict[str, Any]]:
-        """Every figure by outcome, and expected: `outcome`, `probability`, `quantity`, `unit`, `country`, `partner`, `value`.
+        """Every figure by outcome, and expected; one mapping a figure.
 
-        The figures by country of `to_frame()`, and the change in exports and imports of `country` (default: the focus) by
+        Keys: `outcome`, `probability`, `quantity`, `unit`, `country`, `partner` and `value`. There are
+        the figures by country of `to_frame()`, and the change in exports and imports of `country` (default: the focus) by
         `partner`. The probability of the expectation is 1. Raises `InputError` for an unknown country.
         """
-        from detente.labels import resolve_countries
-
         names = list(self.economy.countries)
-        here = resolve_countries(country or self.focus, names)[0]
+        here = labels.resolve_countries(country or self.focus, names)[0]
         sides: dict[str, Comparison] = {**self.outcomes, EXPECTED: self}
         rows = []
         for outcome_name, side in sides.items():
