@@ -188,6 +188,16 @@ def test_the_summary_shows_each_outcome_or_of_many_the_ends(tiny, found):
     assert states[1].strip() == f"−{abs(low):.2g}"
     assert abs(high) < SOLVED
     assert states[2].strip() == "≈ 0"
+    russia = [float(side.real_income.sel(country=many.focus)) for side in many.outcomes.values()]
+    ends = [names[pick(range(5), key=lambda k: russia[k])] for pick in (min, max)]
+    assert any(line.endswith(f": lowest with “{ends[0]}”, highest with “{ends[1]}”") for line in lines)
+
+
+def test_names_from_outside_are_escaped_in_the_report(tiny, tmp_path):
+    outcomes = [dt.PossibleOutcome("<script>alert(1)</script>", 0.5), dt.PossibleOutcome("b & c", 0.5, [CUT])]
+    paths = write_report(dt.simulate(tiny, dt.Scenario("s", outcomes=outcomes)), tmp_path, target="RUS")
+    for name in ("report.html", "charts/real_income_by_outcome.svg"):
+        assert "<script" not in paths[name].read_text("utf-8")
 
 
 def test_the_answer_gives_the_ends_for_the_target(found):
@@ -296,6 +306,7 @@ def test_probabilities_that_sum_to_one_but_for_rounding_are_taken():
         (HOLDS + LIFTED.replace("0.25", "true"), "outcome 2, `probability`: found `True`, expected a number"),
         (HOLDS + LIFTED.replace("lifted", "it holds"), "`outcomes`: two outcomes have the name `it holds`. Give each"),
         (HOLDS + LIFTED.replace("lifted", "expected"), "outcome 2: an outcome cannot be named `expected`"),
+        (HOLDS + LIFTED.replace("lifted", "Expected"), "outcome 2: an outcome cannot be named `Expected`"),
         (HOLDS + LIFTED.replace("lifted", "''"), "outcome 2, `name`: found `''`, expected a few words"),
         (HOLDS + LIFTED.replace("lifted", "' '"), "outcome 2: the name of an outcome is ' '; expected a few words"),
         (HOLDS + LIFTED.replace("probability", "probabilty"), "outcome 2, `probabilty`: There is no key"),

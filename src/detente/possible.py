@@ -29,9 +29,9 @@ class PossibleOutcome:
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name.strip():
             raise InputError(f"the name of an outcome is {reprlib.repr(self.name)}; expected a few words.")
-        if self.name == EXPECTED:
+        if self.name.strip().lower() == EXPECTED:
             raise InputError(
-                f"an outcome cannot be named `{EXPECTED}`: the mean over the outcomes is called that. "
+                f"an outcome cannot be named `{self.name}`: the mean over the outcomes is called that. "
                 "Choose another name."
             )
         number = isinstance(self.probability, int | float) and not isinstance(self.probability, bool)

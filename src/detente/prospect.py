@@ -23,7 +23,7 @@ from detente.outcome import Outcome, Situation
 from detente.possible import EXPECTED
 from detente.scenario import Scenario, several
 from detente.shock import Shock
-from detente.terminal import table
+from detente.terminal import fill, table
 
 COLUMNS = (
     4  # outcomes that a terminal has room for side by side; of more the lowest and the highest are shown
@@ -187,7 +187,7 @@ class Prospect(Comparison):
         names = ", ".join(f"“{entry.name}” {entry.weight}" for entry in self.situation_after.outcomes)
         return [
             f"{self.scenario} compared with {self.against}: expected over {len(self.outcomes)} possible outcomes",
-            f"with probabilities {names}",
+            fill(f"with probabilities {names}"),
         ]
 
     def _table(self) -> list[str]:
@@ -208,6 +208,13 @@ class Prospect(Comparison):
             head += ["lowest", "highest"] if several else [f"{one}" for one in self.outcomes]
             widths = [max(wide, 20), 12, *(14 for _ in head[2:])]
             lines += [*table(head, rows, widths, range(1, len(head))).splitlines(), ""]
+        if len(self.outcomes) > COLUMNS:
+            found = {one: side.group(self.focus)["real_income"] for one, side in self.outcomes.items()}
+            low, high = (pick(found, key=lambda one: found[one]) for pick in (min, max))
+            lines += [
+                fill(f"{labels.country_name(self.focus)}: lowest with “{low}”, highest with “{high}”"),
+                "",
+            ]
         return lines[:-1]
 
 
