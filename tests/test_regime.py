@@ -147,6 +147,41 @@ def test_duties_are_the_largest_and_what_the_data_year_had_is_a_cost(tmp_path):
     assert not at.change().duty.any()
 
 
+@pytest.mark.parametrize(("size", "levied"), [(0.95, False), (0.9, False), (0.89, True)])
+def test_nobody_pays_a_duty_on_what_the_same_sender_shuts_out(tmp_path, size: float, levied: bool):
+    duty = "direction: imports, sectors: [B06], instrument: tariff, size: 0.35"
+    ban_day, duty_day = datetime.date(2022, 3, 10), datetime.date(2022, 3, 2)
+    one = regime(
+        tmp_path,
+        {"reading": cut(size), "day": ban_day},
+        {"reading": duty, "day": duty_day},
+        {"by": RUS, "on": USA, "id": "ru-2020-r", "reading": cut(0.99, "exports")},
+    )
+    at = one.at(DAY, CODES, GOODS)
+    change = at.change()
+    days = 8 if not levied else (datetime.date(2023, 1, 1) - duty_day).days
+    assert change.duty[1, 0, 0] == pytest.approx(0.35 if levied else 0, abs=1e-15)
+    assert change.duty_in_data[1, 0, 0] == pytest.approx(0.35 * days / 365, rel=1e-13)
+    assert at.end(Lifting(USA, id="us-2020-0"))
+    freed = at.change()
+    assert freed.duty[1, 0, 0] == pytest.approx(0.35, rel=1e-14)  # what may come again pays
+    assert freed.duty_in_data[1, 0, 0] == change.duty_in_data[1, 0, 0]
+    assert at.end(Lifting(USA, id="us-2020-1"))
+    assert not at.change().duty.any()
+
+
+def test_an_export_tax_behind_the_same_senders_ban_does_not_count(tmp_path):
+    tax = "direction: exports, sectors: [B06], instrument: export-tax, size: 0.2"
+    ban = "direction: exports, sectors: [B06], instrument: ban"
+    one = regime(
+        tmp_path, {"reading": ban, "day": "2023-01-01"}, {"reading": tax, "day": "2023-01-01"}, sender=USA
+    )
+    at = one.at(DAY, CODES, GOODS)
+    assert not at.change().export_tax.any()
+    at.end(Lifting(USA, id="us-2020-0"))
+    assert at.change().export_tax[0, 1, 0] == pytest.approx(0.2, rel=1e-14)
+
+
 def test_the_law_of_an_aggregate_country_is_the_mean_over_its_flows(shipped: Regime):
     tiny, full = World.load("tiny"), World.load()
     small = shipped.weight(tiny.countries, tiny.sectors, on=DAY)
@@ -214,7 +249,9 @@ def test_random_sets_in_any_order_lead_back(ids, random, day):
     for id in undo:
         step = Lifting("all", id=id)
         assert at.restore(step) if id in held else at.end(step)
-    np.testing.assert_allclose(at.change().weight, start.weight, rtol=1e-12)
+    back = at.change()
+    np.testing.assert_allclose(back.weight, start.weight, rtol=1e-12)
+    np.testing.assert_array_equal(back.duty, start.duty)
 
 
 @given(st.lists(st.sampled_from(IDS), unique=True, max_size=30), st.randoms())
@@ -225,6 +262,7 @@ def test_the_order_of_liftings_does_not_matter(ids, random):
         for id in order:
             at.end(Lifting("all", id=id))
     np.testing.assert_array_equal(one.change().weight, other.change().weight)
+    np.testing.assert_array_equal(one.change().duty, other.change().duty)
     direct = Regime.load().weight(CODES, GOODS, on=DAY, without=ids)
     np.testing.assert_array_equal(one.change().weight, direct)
 

@@ -20,6 +20,7 @@ from detente.measure import Lifting, spoken
 BLOC = "EU27"
 KINDS = ("quantity", "duty", "export-tax", "cost")
 CHANNELS = ("trade", "finance", "transport")
+SHUT = 0.9  # a sender's own cut from which on its duty on the same flow does not count: what may not come pays none
 Countries = Sequence[str]
 
 
@@ -74,7 +75,19 @@ class Grid:
         place, self._places = np.unique(family // (2 * len(CHANNELS)), return_index=True)
         self.kind_of, self._cell_of = place // cells, place % cells
         self._sign = np.where(family // (2 * len(CHANNELS)) // cells == 0, -1.0, 1.0)
+        self._gate(
+            family // (2 * len(CHANNELS)) // cells, family // (2 * len(CHANNELS)) % cells * 2 + family % 2
+        )
         self.in_data = self._mean(data_year, shown[order])
+
+    def _gate(self, kind: NDArray[np.int_], border: NDArray[np.int_]) -> None:
+        """For families of these kinds and borders of a flow: the cuts at each border, and the taxes that stand behind them."""
+        cuts, taxes = np.flatnonzero(kind == 0), np.flatnonzero((kind == 1) | (kind == 2))
+        self._cuts = cuts[np.argsort(border[cuts], kind="stable")]
+        shut, self._cuts_from = np.unique(border[self._cuts], return_index=True)
+        behind = np.isin(border[taxes], shut)
+        self._taxes = taxes[behind]
+        self._cut_of_tax = np.searchsorted(shut, border[self._taxes])
 
     def _refine(self) -> None:
         """Codes to work with, and where each belongs: the world's own, or those of the embedded table."""
@@ -163,9 +176,13 @@ class Grid:
     def factors(self, sizes: NDArray[np.float64]) -> NDArray[np.float64]:
         """What is left of a flow, or one plus the rate on it, by kind and flow, for sizes by entry (last axis).
 
-        The largest of a family binds; families compound.
+        The largest of a family binds; families compound. A duty or export tax behind a cut of `SHUT` or more that the
+        same sender makes at the same border is nil.
         """
         binding = np.maximum.reduceat(sizes, self._families, axis=-1)
+        if self._taxes.size:
+            cut = np.maximum.reduceat(binding[..., self._cuts], self._cuts_from, axis=-1)
+            binding[..., self._taxes] *= cut[..., self._cut_of_tax] < SHUT
         return np.multiply.reduceat(1 + self._sign * binding, self._places, axis=-1)
 
     def _mean(self, year: int, shown: NDArray[np.float64]) -> NDArray[np.float64]:
