@@ -136,6 +136,20 @@ def test_a_ban_blocks_and_one_of_the_whole_data_year_cannot_be_undone(tmp_path):
         oil(early, USA, without=["us-2020-0"])
 
 
+def test_a_flow_the_table_does_not_have_needs_no_ratio(tmp_path):
+    early = regime(tmp_path, {"reading": "direction: imports, sectors: [B06], instrument: ban"})
+    at = early.at(DAY, CODES, GOODS)
+    absent = np.zeros((len(CODES), len(CODES), len(GOODS)), bool)
+    at.end(Lifting(USA))
+    with pytest.raises(InputError, match="ban held for the whole data year"):
+        at.change(absent)
+    absent[1, 0, 0] = True
+    change = at.change(absent)
+    assert not change.blocked.any()
+    assert (change.weight == 1).all()
+    assert change.eased[1, 0, 0] == change.eased.sum() == 1
+
+
 def test_duties_are_the_largest_and_what_the_data_year_had_is_a_cost(tmp_path):
     duty = "direction: imports, sectors: [B06], instrument: tariff, size: "
     one = regime(tmp_path, {"reading": duty + "0.1"}, {"reading": duty + "0.35", "day": "2023-01-01"})

@@ -30,12 +30,15 @@ class Change:
 
     weight: factor on the trade weight, today's remainder over the data year's mean remainder, 1 where blocked.
     blocked: nothing is left. cost: factor on trade costs. duty, export_tax: rates in force, in points.
-    duty_in_data, export_tax_in_data: the mean rates of the data year.
+    cost_in_data, duty_in_data, export_tax_in_data: the mean factor and the mean rates of the data year.
+    eased: by how much today's remainder exceeds the data year's mean one, 0 where it does not.
     """
 
     weight: NDArray[np.float64]
     blocked: NDArray[np.bool_]
+    eased: NDArray[np.float64]
     cost: NDArray[np.float64]
+    cost_in_data: NDArray[np.float64]
     duty: NDArray[np.float64]
     export_tax: NDArray[np.float64]
     duty_in_data: NDArray[np.float64]
@@ -81,7 +84,7 @@ class Grid:
         self.in_data = self._mean(data_year, shown[order])
 
     def _gate(self, kind: NDArray[np.int_], border: NDArray[np.int_]) -> None:
-        """For families of these kinds and borders of a flow: the cuts at each border, and the taxes that stand behind them."""
+        """For families of these kinds and borders of a flow: the cuts at each border, and the taxes behind them."""
         cuts, taxes = np.flatnonzero(kind == 0), np.flatnonzero((kind == 1) | (kind == 2))
         self._cuts = cuts[np.argsort(border[cuts], kind="stable")]
         shut, self._cuts_from = np.unique(border[self._cuts], return_index=True)
@@ -203,12 +206,21 @@ class Grid:
             total += length * self.factors(sizes)
         return total / lengths.sum()
 
-    def change(self, active: NDArray[np.bool_]) -> Change:
-        """The change that the active entries make to the data year. Raises `InputError` for a zero to revive."""
+    def change(self, active: NDArray[np.bool_], absent: NDArray[np.bool_] | None = None) -> Change:
+        """The change that the active entries make to the data year.
+
+        absent [importer, exporter, sector]: flows that the table does not have, whose ratio (1 where a ban held for the
+        whole data year) means nothing. Raises `InputError` for any other zero to revive.
+        """
         now = self.factors(np.where(active, self.size, 0.0))
         kinds = [self.kind_of == k for k in range(len(KINDS))]
         left, shown = now[kinds[0]], self.in_data[kinds[0]]
-        lost = (shown == 0) & (left > 0)
+        back = (shown == 0) & (left > 0)
+        lost = (
+            back
+            if absent is None or self._flows is not None
+            else back & ~absent.flat[self._cell_of[kinds[0]]]
+        )
         if lost.any():
             n, i, j = np.unravel_index(self._cell_of[kinds[0]][lost][0], self.fine_shape)
             raise InputError(
@@ -216,7 +228,7 @@ class Grid:
                 f"{labels.country_name(self.fine[0][i])} to {labels.country_name(self.fine[0][n])}, so the table "
                 "has nothing to bring back. State it as a cut below 1, or keep it in force."
             )
-        ratio = np.divide(left, shown, out=np.zeros_like(left), where=shown > 0)
+        ratio = np.divide(left, shown, out=back.astype(float), where=shown > 0)
         weight = self.spread(ratio, 0)
         blocked = weight == 0
         rates = {
@@ -225,16 +237,18 @@ class Grid:
         return Change(
             weight=np.where(blocked, 1.0, weight),
             blocked=blocked,
+            eased=self.spread(np.maximum(left - shown, 0), 0, elsewhere=0),
             cost=self.spread(now[kinds[3]] / self.in_data[kinds[3]], 3),
+            cost_in_data=self.spread(self.in_data[kinds[3]], 3),
             duty=rates[1][0],
             export_tax=rates[2][0],
             duty_in_data=rates[1][1],
             export_tax_in_data=rates[2][1],
         )
 
-    def spread(self, values: NDArray[np.float64], kind: int) -> NDArray[np.float64]:
-        """Values of one kind over [importer, exporter, sector] of the world, 1 elsewhere."""
-        full = np.ones(self.fine_shape)
+    def spread(self, values: NDArray[np.float64], kind: int, elsewhere: float = 1.0) -> NDArray[np.float64]:
+        """Values of one kind over [importer, exporter, sector] of the world, `elsewhere` on all other flows."""
+        full = np.full(self.fine_shape, float(elsewhere))
         full.reshape(-1)[self._cell_of[self.kind_of == kind]] = values
         return self.coarse(full)
 
@@ -344,9 +358,9 @@ class Position:
                     f"the measure `{id}` cuts no trade here: {why.rstrip('.')}. Leave this step out."
                 )
 
-    def change(self) -> Change:
-        """The change against the data year."""
-        return self.grid.change(self.active)
+    def change(self, absent: NDArray[np.bool_] | None = None) -> Change:
+        """The change against the data year. absent: flows that the table does not have, and need no ratio."""
+        return self.grid.change(self.active, absent)
 
     def _refuse_part_of_bloc(self, what: Lifting, named: NDArray[np.bool_]) -> None:
         grid = self.grid
