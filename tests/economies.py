@@ -41,7 +41,7 @@ def economy(seed: int, closure: str = "share-of-world") -> Economy:
 
 
 def shock(seed: int) -> Shock:
-    """Costs from × 0.8 to × 3, cuts and their reverse, new duties, a ban of one pair one way, an entry in the empty cell."""
+    """Costs from × 0.8 to × 3, cuts and their reverse, new duties, a ban of one pair one way, entry in the empty cell."""
     draw = np.random.default_rng(seed + 10_000)
     shape = (COUNTRIES, COUNTRIES, SECTORS)
     home = np.eye(COUNTRIES, dtype=bool)[:, :, None]

@@ -26,8 +26,8 @@ def first_order(
     flow, flow_after = before.trade(), after.trade()
     if ((flow > 0) != (flow_after > 0)).any():
         raise InputError(
-            "The first-order split is not defined when a flow is banned or enters in one of the two situations: its friction is "
-            "infinite. Use `real_income`, which is exact, or replace the ban by a deep cut."
+            "The first-order split is not defined when a flow is banned or enters in one of the two situations: its "
+            "friction is infinite. Use `real_income`, which is exact, or replace the ban by a deep cut."
         )
     shape = flow.shape
     income = np.asarray(before.income)
