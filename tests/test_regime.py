@@ -196,6 +196,56 @@ def test_an_export_tax_behind_the_same_senders_ban_does_not_count(tmp_path):
     assert at.change().export_tax[0, 1, 0] == pytest.approx(0.2, rel=1e-14)
 
 
+def test_the_rate_of_the_data_year_leaves_what_its_days_left(tmp_path):
+    one = regime(
+        tmp_path,
+        {"reading": cut(0.6), "day": "2022-03-11"},  # 296 days
+        {
+            "reading": "direction: imports, sectors: [B06], instrument: tariff, size: 0.35",
+            "day": "2022-07-02",
+        },
+        {
+            "by": RUS,
+            "on": USA,
+            "id": "ru-2020-r",
+            "day": "2022-10-01",
+            "reading": "direction: exports, sectors: [B06], instrument: export-tax, size: 0.1",
+        },
+    )
+    theta = np.full(len(GOODS), 12.0)
+    change = one.at(DAY, CODES, GOODS).change(elasticity=theta)
+    duty, tax = 1.35**-12, 1.1**-12
+    free, cut_only, dutied, both = 69, 113 * 0.4, 91 * 0.4, 92 * 0.4
+    weight = free + cut_only + dutied + both
+    after_duty = free + cut_only + dutied * duty + both * duty
+    after_both = free + cut_only + dutied * duty + both * duty * tax
+    assert (1 + change.duty_in_data[1, 0, 0]) ** -12 == pytest.approx(after_duty / weight, rel=1e-12)
+    assert (1 + change.export_tax_in_data[1, 0, 0]) ** -12 == pytest.approx(
+        after_both / after_duty, rel=1e-12
+    )
+    assert change.duty_in_data.sum() == change.duty_in_data[1, 0, 0]
+    steady = one.at(DAY, CODES, GOODS, data_year=2024).change(elasticity=theta)
+    assert steady.duty_in_data[1, 0, 0] == pytest.approx(0.35, rel=1e-12)
+
+
+def test_without_any_measure_a_flow_is_that_of_2022_over_the_mean_of_its_days(shipped: Regime):
+    """Day by day, against a year before all measures; cuts and duties together, at elasticities up to 60."""
+    goods, theta = ["B06", "C10T12", "C16", "C24B"], np.array([60.0, 3.0, 11.0, 8.0])
+    left = np.zeros((len(CODES), len(CODES), len(goods)))
+    for k in range(365):
+        day = datetime.date(2022, 1, 1) + datetime.timedelta(k)
+        at = shipped.at(day, CODES, goods, data_year=2013).change(elasticity=theta)
+        assert not at.duty_in_data.any()
+        left += np.where(at.blocked, 0, at.weight) * ((1 + at.duty) * (1 + at.export_tax)) ** -theta / 365
+    at = shipped.at(DAY, CODES, goods)
+    for id in at.ids():
+        at.end(Lifting("all", id=id))
+    free = at.change(elasticity=theta)
+    found = free.weight * ((1 + free.duty_in_data) * (1 + free.export_tax_in_data)) ** theta
+    np.testing.assert_allclose(found, 1 / left, rtol=1e-11)
+    assert found[1, 0, 0] > 2
+
+
 def test_the_law_of_an_aggregate_country_is_the_mean_over_its_flows(shipped: Regime):
     tiny, full = World.load("tiny"), World.load()
     small = shipped.weight(tiny.countries, tiny.sectors, on=DAY)

@@ -314,7 +314,7 @@ class _Stage:
             from detente.gravity import entry_share
 
             expected = entry_share(self.economy)
-            change = self.law.change(absent=~np.isnan(expected))
+            change = self.law.change(~np.isnan(expected), np.asarray(self.economy.trade_elasticity))
             weight, cost, blocked = change.weight, change.cost, change.blocked
             entry = np.nan_to_num(expected) * change.eased
             new = entry > 0  # what the prediction without measures is, no data year has made smaller
