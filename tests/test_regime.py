@@ -15,7 +15,7 @@ from detente.economy import Economy
 from detente.errors import InputError
 from detente.measure import Lifting
 from detente.outcome import simulate
-from detente.regime import Regime
+from detente.regime import Position, Regime
 from detente.scenario import Scenario
 from detente.world import World
 
@@ -280,6 +280,27 @@ def test_lifting_never_cuts_and_imposing_never_raises(shipped: Regime):
     now = shipped.weight(CODES, GOODS, on=DAY)
     for id in IDS:
         assert (shipped.weight(CODES, GOODS, on=DAY, without=[id]) >= now).all()
+
+
+def test_lifting_holds_a_flow_back_only_where_the_same_senders_duty_comes_to_bear(shipped: Regime):
+    """Weight and duties together, at an elasticity above all that ship."""
+    goods = ["B06", "C16", "C24B"]
+
+    def left(at: Position) -> tuple[np.ndarray, np.ndarray]:
+        change = at.change()
+        return np.where(change.blocked, 0, change.weight) * (1 + change.duty) ** -17, change.duty
+
+    codes = [RUS, USA, "CAN", "GBR"]
+    now, levied = left(shipped.at(DAY, codes, goods))
+    held = set()
+    for id in shipped.at(DAY, codes, goods).ids():
+        at = shipped.at(DAY, codes, goods)
+        at.end(Lifting("all", id=id))
+        after, duty = left(at)
+        lower = after < now * (1 - 1e-12)
+        assert (duty[lower] > levied[lower]).all()
+        held |= {id} if lower.any() else set()
+    assert "ca-2022-52-oil" in held
 
 
 def test_every_measure_imposed_and_lifted_leads_back(shipped: Regime):
