@@ -330,7 +330,7 @@ def _sentences(situation: Scenario | Shock) -> list[str]:
         return situation.sentences()
     changed = [
         name
-        for name in ("trade_cost_change", "blocked", "tariff_new", "export_tax_new", "weight_change")
+        for name in ("trade_cost_change", "blocked", "tariff_new", "export_tax_new", "weight_change", "entry")
         if getattr(situation, name) is not None
     ]
     return [f"Arrays given by the user change {', '.join(changed) or 'nothing'}."]

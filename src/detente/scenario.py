@@ -154,9 +154,10 @@ class Scenario:
         Cuts multiply the trade weight κ̂^(−θ) by (1 − size)/(1 − in_data) where in force and by
         1/(1 − in_data) where lifted; costs multiply trade costs by 1 + size; tariffs and export taxes add
         points to the baseline's rate; bans are exact. A regime sets all of these first, relative to what the
-        data year shows of it (docs/regime.md). Raises `InputError` for a name the economy does not have, a
-        sender that is its own target, the same measure in force twice, and a step that does nothing; and for a
-        scenario with outcomes, which is no single situation.
+        data year shows of it, and lets nil flows enter where it leaves more than that year (docs/regime.md).
+        Raises `InputError` for a name the economy does not have, a sender that is its own target, the same
+        measure in force twice, and a step that does nothing; and for a scenario with outcomes, which is no
+        single situation.
         """
         if self.outcomes:
             raise InputError(several(self, "situation"))
@@ -294,16 +295,22 @@ class _Stage:
         weight, cost, blocked = np.ones(shape), np.ones(shape), np.zeros(shape, bool)
         taxes = {"tariff": self.economy.tariff, "export-tax": self.economy.export_tax}
         duties = {kind: np.zeros(shape) if rate is None else np.array(rate) for kind, rate in taxes.items()}
+        entry = np.zeros(shape)
         if self.law:
-            change = self.law.change()
+            from detente.gravity import entry_share
+
+            expected = entry_share(self.economy)
+            change = self.law.change(~np.isnan(expected), np.asarray(self.economy.trade_elasticity))
             weight, cost, blocked = change.weight, change.cost, change.blocked
+            entry = np.nan_to_num(expected) * change.eased
+            new = entry > 0  # what the prediction without measures is, no data year has made smaller
+            weight, cost = np.where(new, 1.0, weight), np.where(new, cost * change.cost_in_data, cost)
             for kind, now, shown in [
                 ("tariff", change.duty, change.duty_in_data),
                 ("export-tax", change.export_tax, change.export_tax_in_data),
             ]:
-                if (
-                    taxes[kind] is None
-                ):  # the table has no revenue: the data year's rate is in its trade costs
+                shown = np.where(new, 0.0, shown)
+                if taxes[kind] is None:  # no revenue in the table: the data year's rate is in its trade costs
                     cost = cost / (1 + shown)
                     duties[kind] = duties[kind] + now
                 else:
@@ -311,8 +318,9 @@ class _Stage:
         for measure, _, in_force, lifted in self.imposed:
             size = measure.size or 0.0
             if measure.instrument == "cut":
-                weight[in_force] *= (1 - size) / (1 - measure.in_data)
-                weight[lifted] /= 1 - measure.in_data
+                left = np.where(entry > 0, 1.0, 1 - measure.in_data)
+                weight[in_force] *= (1 - size) / left[in_force]
+                weight[lifted] /= left[lifted]
             elif measure.instrument == "ban":
                 blocked |= in_force
             elif measure.instrument == "cost":
@@ -329,6 +337,7 @@ class _Stage:
                 duties["export-tax"] if "export-tax" in used or (law and duties["export-tax"].any()) else None
             ),
             weight_change=weight if "cut" in used or law else None,
+            entry=entry if entry.any() else None,
             name=name,
         )
 
