@@ -154,6 +154,19 @@ def worth(
     return outcome.group(_members(outcome, party, without))["equivalent_variation"]
 
 
+def worth_per_head(
+    bench: Bench, setting: Setting, scenario: str, against: str, party: str, without: str = ""
+) -> float:
+    """Equivalent variation of a country or group over its residents, USD a head a year."""
+    outcome = bench.outcome(setting, scenario, against)
+    members, known = _members(outcome, party, without), labels.population()
+    unknown = [code for code in members if code not in known]
+    if unknown:
+        raise InputError(f"there is no population of {', '.join(unknown)} in `data/population.csv`.")
+    billions = worth(bench, setting, scenario, against, party, without)
+    return 1e9 * billions / sum(known[code] for code in members)
+
+
 def worth_of_following(
     bench: Bench, setting: Setting, scenario: str, against: str, beside: str, beside_against: str, party: str
 ) -> float:
@@ -294,7 +307,7 @@ def _ratio(part: float, whole: float) -> float:
 MODEL: dict[str, Callable[..., float]] = {
     function.__name__.replace("_", "-"): function
     for function in (
-        real_income, worth, worth_of_following, relative_loss, relative_worth, burden_above_fair, part_of_gain,
+        real_income, worth, worth_per_head, worth_of_following, relative_loss, relative_worth, burden_above_fair, part_of_gain,
         trade, trade_worth, import_share, share_gained, gap_filled, income_gained, output,
     )
 }  # fmt: skip
