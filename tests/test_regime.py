@@ -110,6 +110,20 @@ def test_the_data_year_is_divided_out_by_the_days_a_measure_was_in_force(tmp_pat
     assert oil(one, USA, data_year=2023) == 1
 
 
+def test_sizes_move_to_an_end_of_their_range_on_both_sides_of_the_ratio(tmp_path):
+    one = regime(
+        tmp_path,
+        {"day": "2022-07-02", "reading": cut(0.5, more=", range: [0.4, 0.6]")},
+        {"day": "2024-01-01", "reading": cut(0.7, more=", range: [0.55, 0.8]")},
+    )
+    for cuts, early, late in (("low", 0.4, 0.55), ("central", 0.5, 0.7), ("high", 0.6, 0.8)):
+        weight = one.at("2025-01-01", CODES, GOODS, sizes=cuts).change().weight
+        mean = (182 + 183 * (1 - early)) / 365
+        assert weight[CODES.index(USA), CODES.index(RUS), 0] == pytest.approx((1 - late) / mean, rel=1e-14)
+    with pytest.raises(InputError, match="Did you mean `high`"):
+        one.at("2025-01-01", CODES, GOODS, sizes="hihg")
+
+
 def test_applicability_and_a_suspension_count_by_the_day(tmp_path):
     pause = ", { date: 2022-10-01, event: suspended, until: 2022-10-31, verification: sourced }"
     one = regime(tmp_path, {"reading": cut(0.5), "day": "2020-01-01", "more": pause})

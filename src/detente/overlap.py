@@ -16,6 +16,7 @@ from detente.catalogue import Catalogue
 from detente.errors import InputError
 from detente.law import IN_FORCE, LIFT_RULES
 from detente.measure import Lifting, spoken
+from detente.sizes import CENTRAL, placed
 
 BLOC = "EU27"
 KINDS = ("quantity", "duty", "export-tax", "cost")
@@ -50,11 +51,18 @@ class Grid:
 
     Entries are ordered by kind, flow, channel and border, so that the largest of a family is one `reduceat`, and
     what compounds another. A world of fewer codes (the tiny one) is worked out on the embedded table and averaged
-    by the flows of that table.
+    by the flows of that table. sizes: where in its range each size is taken (`sizes.CUTS`).
     """
 
-    def __init__(self, catalogue: Catalogue, countries: Countries, sectors: Countries, data_year: int):
-        self.catalogue = catalogue
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        countries: Countries,
+        sectors: Countries,
+        data_year: int,
+        sizes: str = CENTRAL,
+    ):
+        self.catalogue, self.sizes = catalogue, sizes
         self.countries, self.sectors = list(countries), list(sectors)
         self._refine()
         self.measures = [measure for measure in catalogue if measure.reading]
@@ -144,7 +152,7 @@ class Grid:
         if kind in (1, 2):
             channel = 0
         n = len(cell)
-        size = 1.0 if reading.instrument == "ban" else reading.size or 0.0
+        size = 1.0 if reading.instrument == "ban" else placed(reading.size, reading.range, self.sizes) or 0.0
         shown = np.nan if reading.in_data is None else reading.in_data
         return (
             np.full(n, m),

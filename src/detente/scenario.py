@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detente import labels, scenario_file
+from detente import labels, scenario_file, sizes
 from detente.acts import Imposition, Keeping, Snapback, Suspension
 from detente.errors import InputError, unknown_name
 from detente.in_force import InForce
@@ -42,6 +42,7 @@ class Scenario:
     report looks at, left out that of the base, or the one country that all measures are directed at.
     as_of: the day whose measures of the catalogue are in force before all steps; left out that of the base.
     outcomes: how it may end, each with a probability and with steps that come after the measures; see `branches`.
+    cuts: where in its range each size is taken, of its own measures and of the catalogue's: low, central or high.
     Printing it gives one sentence a measure, for a regime one a sender, and one for each outcome.
     """
 
@@ -54,8 +55,10 @@ class Scenario:
     description: str = ""
     as_of: datetime.date | str | None = None
     outcomes: Sequence[PossibleOutcome] = ()
+    cuts: str = sizes.CENTRAL
 
     def __post_init__(self):
+        sizes.placed(None, None, self.cuts)  # an unknown position is told here, not when it is solved
         for k, step in enumerate(self.measures):
             if not isinstance(step, Step):
                 raise InputError(
@@ -142,7 +145,8 @@ class Scenario:
             for line in (step.sentences() if isinstance(step, InForce) else [str(step)])
         ]
         lines += map(str, self.outcomes)
-        return lines or ["Nothing is changed: the data year as it is."]
+        told = [sizes.sentence(self.cuts)] if lines and self.cuts != sizes.CENTRAL else []
+        return [*told, *lines] or ["Nothing is changed: the data year as it is."]
 
     def __str__(self) -> str:
         head = f"{self.name}: {self.title}" if self.title else self.name
@@ -161,7 +165,7 @@ class Scenario:
         """
         if self.outcomes:
             raise InputError(several(self, "situation"))
-        stage = _Stage(economy, self.regime)
+        stage = _Stage(economy, self.regime, self.cuts)
         steps = [step for step in self.steps() if not isinstance(step, InForce)]
         last = [(k, step, stage.restore) for k, step in enumerate(steps) if isinstance(step, Keeping)]
         for k, step, act in [*((k, step, stage.do) for k, step in enumerate(steps)), *last]:
@@ -215,17 +219,18 @@ def _impose(measure: Measure, imposed: list[_Imposed], economy: "Economy") -> No
 class _Stage:
     """What is in force while steps are taken: measures of the scenario, and the position of the regime."""
 
-    def __init__(self, economy: "Economy", regime: datetime.date | None):
-        self.economy = economy
+    def __init__(self, economy: "Economy", regime: datetime.date | None, cuts: str):
+        self.economy, self.cuts = economy, cuts
         self.imposed: list[_Imposed] = []
         self.law: Position | None = None
         if regime is not None:
-            self.law = Regime.load().at(regime, economy.countries, economy.sectors)
+            self.law = Regime.load().at(regime, economy.countries, economy.sectors, sizes=cuts)
 
     def do(self, step: Step) -> None:
         """Take one step but a keeping, which comes after all. Raises `InputError`."""
         if isinstance(step, Measure):
-            _impose(step, self.imposed, self.economy)
+            size = sizes.placed(step.size, step.range, self.cuts)
+            _impose(replace(step, size=size), self.imposed, self.economy)
         elif isinstance(step, Imposition):
             self._with_regime("`impose`").impose(step.id)
         else:
