@@ -2,8 +2,9 @@
 
 Letters: n importer (buyer), i exporter (seller), j sector of the good, k sector of its user. Hats are ratios to the
 baseline; levels are in units of world factor income, the numéraire. Nothing here knows how the equations are solved, and
-nothing has a scenario axis. Trade weights carry the scenario: `trade_weight` = π_nij κ̂_nij^(−θ_j), zero where trade is
-banned, so that no function ever forms the counterfactual share of each importer, exporter and sector.
+nothing has a scenario axis. Trade weights carry the scenario: `trade_weight` = π_nij κ̂_nij^(−θ_j), with an entry share in
+the place of a nil π where the scenario revives a flow, and zero where trade is banned, so that no function ever forms the
+counterfactual share of each importer, exporter and sector.
 
 Production and consumption are Cobb–Douglas above the Armington nest, and one mobile factor earns one wage in a country,
 unless the situation says otherwise: `substitution` replaces the nests (see `detente.nests`), `factors` keeps factors in their
