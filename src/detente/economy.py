@@ -16,7 +16,7 @@ from scipy.sparse.linalg import LinearOperator, gmres
 
 from detente import numerics  # noqa: F401  (float64 before the first array)
 from detente.errors import InfeasibleError, InputError, unknown_name
-from detente.nests import Substitution
+from detente.nests import Recipe, Substitution, recipe
 
 CLOSURES = ("share-of-world", "share-of-own", "balanced", "fixed")
 SHARE_TOLERANCE = 1e-6  # single-precision tables round shares by 1e-7; larger errors are mistakes
@@ -31,7 +31,8 @@ class Economy(eqx.Module):
     value_added [country], sums to 1; deficit [country], sums to 0; trade_elasticity [sector].
     tariff, export_tax [importer, exporter, sector], ad-valorem rates, or None where there are none.
     output, spending [country, sector]; income [country] (factor income + policy revenue + deficit).
-    substitution: elasticities of the nests above the Armington nest, or None for Cobb–Douglas (`detente.nests`).
+    substitution, recipe: elasticities and shares of the nests above the Armington nest (`detente.nests`), or None for
+        Cobb–Douglas.
     factor_mobility: μ in [1, ∞), how easily factors move between sectors (1: not at all), or None for ∞, one wage a country.
     resource_share [country, sector]: part of value added that a sector's own natural resource earns, or None.
     closure: how deficits follow the world (see `detente.equations.deficit`).
@@ -50,6 +51,7 @@ class Economy(eqx.Module):
     tariff: Array | None
     export_tax: Array | None
     substitution: Substitution | None
+    recipe: Recipe | None
     factor_mobility: Array | None
     resource_share: Array | None
     output: Array
@@ -164,6 +166,7 @@ class Economy(eqx.Module):
             tariff=None if t is None else jnp.asarray(t),
             export_tax=None if e is None else jnp.asarray(e),
             substitution=_nests(substitution, s),
+            recipe=_recipe(substitution, gamma, alpha),
             factor_mobility=_mobility(factor_mobility),
             resource_share=_resources(resource_share, countries, sectors),
             output=jnp.asarray(accounts["output"]),
@@ -187,6 +190,8 @@ class Economy(eqx.Module):
         given: dict[str, Any] = {}
         if not isinstance(substitution, str):
             given["substitution"] = _nests(substitution, len(self.sectors))
+            shares = np.asarray(self.input_share), np.asarray(self.consumption_share)
+            given["recipe"] = _recipe(substitution, *shares)
         if not isinstance(factor_mobility, str):
             given["factor_mobility"] = _mobility(factor_mobility)
         if not isinstance(resource_share, str):
@@ -235,6 +240,10 @@ def _nests(given: Substitution | None, sectors: int) -> Substitution | None:
             f"`energy_goods` names sector {max(given.energy_goods)}; this economy has {sectors}, counted from 0."
         )
     return given
+
+
+def _recipe(given: Substitution | None, gamma: NDArray, alpha: NDArray) -> Recipe | None:
+    return None if given is None else recipe(gamma, alpha, given.energy_goods)
 
 
 def _mobility(given: float) -> Array | None:

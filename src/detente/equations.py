@@ -77,13 +77,14 @@ class Market(NamedTuple):
     """What wages and prices fix before spending is known.
 
     competitive: a_ij = ĉ_ij^(−θ_j) [sector, exporter]; inverse_access: P̂_nj^(θ_j) [sector, importer]; factor_income
-    [country]; log_price [country, sector]; costs: with nests other than Cobb–Douglas, what demand for inputs follows from.
+    [country]; consumption_share: α' [country, sector]; costs: with nests other than Cobb–Douglas, what demand for inputs
+    follows from.
     """
 
     competitive: Array
     inverse_access: Array
     factor_income: Array
-    log_price: Array
+    consumption_share: Array
     costs: Costs | None
 
 
@@ -192,12 +193,11 @@ def income(factor_income: Array, revenue: Array, situation: Situation) -> Array:
     return factor_income + revenue + deficit(factor_income, revenue, situation)
 
 
-def consumption_spending(country_income: Array, log_price: Array, situation: Situation) -> Array:
-    """α'_nj I'_n, where α' = α for Cobb–Douglas consumption  (from eq. 1). Returns [country, sector]."""
+def consumption_share(log_price: Array, situation: Situation) -> Array:
+    """α'_nj, which is α_nj for Cobb–Douglas consumption  (from eq. 1). Returns [country, sector]."""
     if situation.substitution is None or situation.recipe is None:
-        return situation.consumption_share * country_income[:, None]
-    share = nests.consumption_share(log_price, situation.recipe, situation.substitution)
-    return share * country_income[:, None]
+        return situation.consumption_share
+    return nests.consumption_share(log_price, situation.recipe, situation.substitution)
 
 
 def consumer_price(log_price: Array, situation: Situation) -> Array:
@@ -225,7 +225,7 @@ def market(log_wage: Array, log_price: Array, situation: Situation, log_premium:
         competitiveness(log_cost, situation),
         jnp.exp(situation.trade_elasticity[:, None] * log_price.T),
         factor_income(log_wage, log_premium, situation),
-        log_price,
+        consumption_share(log_price, situation),
         costs,
     )
 
@@ -234,14 +234,13 @@ def input_spending(sold: Array, at: Market, situation: Situation) -> Array:
     """Σ_k γ'_njk Y'_nk: what producers spend on each good. Returns [country, sector]."""
     if at.costs is None or situation.recipe is None or situation.substitution is None:
         return jnp.einsum("njk,nk->nj", situation.input_share, sold)
-    v = situation.value_added_share
-    return nests.input_spending(sold, at.log_price, at.costs, v, situation.recipe, situation.substitution)
+    return nests.input_spending(sold, at.costs, situation.recipe, situation.substitution)
 
 
 def value_added(sold: Array, at: Market, situation: Situation) -> Array:
     """v'_nk Y'_nk: what factors earn in each sector. Returns [country, sector]."""
     earned = situation.value_added_share * sold
-    return earned if at.costs is None else earned * jnp.exp(at.costs.value_added_growth)
+    return earned if at.costs is None else earned * at.costs.value_added
 
 
 def flows(spending: Array, at: Market, situation: Situation) -> Flows:
@@ -251,7 +250,7 @@ def flows(spending: Array, at: Market, situation: Situation) -> Flows:
     duties = tariff_revenue(at.competitive, demand, situation)
     taxes = export_tax_revenue(at.competitive, demand, situation)
     earned = income(at.factor_income, duties + taxes, situation)
-    bought = input_spending(sold, at, situation) + consumption_spending(earned, at.log_price, situation)
+    bought = input_spending(sold, at, situation) + at.consumption_share * earned[:, None]
     return Flows(sold, bought, duties, taxes, deficit(at.factor_income, duties + taxes, situation), earned)
 
 

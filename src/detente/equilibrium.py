@@ -135,7 +135,7 @@ def balance(economy: Economy, *, tolerance: float = TOLERANCE) -> Economy:
     aggregate deficits in the same way before they change tariffs), found with Cobb–Douglas nests and mobile factors whatever
     those of the economy, which the new baseline keeps. Raises what `solve` raises.
     """
-    plain = {"substitution": None, "factor_mobility": None, "resource_share": None}
+    plain = {"substitution": None, "recipe": None, "factor_mobility": None, "resource_share": None}
     away = dataclasses.replace(
         economy, deficit=jnp.zeros_like(economy.deficit), closure="balanced", **plain
     )

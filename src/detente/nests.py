@@ -96,15 +96,18 @@ class Recipe(eqx.Module):
 
 
 class Costs(NamedTuple):
-    """Log unit cost [country, user] and what demand follows from it.
+    """Log unit cost [country, user] and the demand for inputs that follows from it.
 
-    value_added_growth: log of v'/v; other_growth, fuel_growth: log of each bundle's part in γ'/γ that all its goods share.
+    value_added: v'/v [country, user]. A user spends on a good, for each unit of its sales, other × other_scale × the good's
+    share in `Recipe.other`: other, fuel [country, user]; other_scale [country, good], fuel_scale [country, energy good].
     """
 
     log_cost: Array
-    value_added_growth: Array
-    other_growth: Array
-    fuel_growth: Array
+    value_added: Array
+    other: Array
+    fuel: Array
+    other_scale: Array
+    fuel_scale: Array
 
 
 def recipe(input_share: NDArray, consumption_share: NDArray, energy_goods: tuple[int, ...]) -> Recipe:
@@ -145,9 +148,9 @@ def growth(x: Array) -> Array:
 def decay(y: Array) -> Array:
     """log1p(y)/y, which is one at nil, smooth there in value and derivative."""
     small = jnp.abs(y) < NEAR
-    safe = jnp.where(small, 1.0, y)
+    above = 1 + jnp.where(small, 1.0, y)  # rounded, and log(u)/(u − 1) is exact for the u it is given
     series = 1 - y * (1 / 2 - y * (1 / 3 - y * (1 / 4 - y * (1 / 5 - y / 6))))
-    return jnp.where(small, series, jnp.log1p(safe) / safe)
+    return jnp.where(small, series, jnp.log(above) / (above - 1))
 
 
 def boxed(log_price: Array, r: Array) -> Array:
@@ -179,41 +182,34 @@ def costs(factor_price: Array, log_price: Array, v: Array, recipe: Recipe, nest:
     else:
         fuel = inputs = other
     cost = of_two(v, factor_price, inputs, r_top)
-    shared = r_top * (inputs - cost)
+    shared = (1 - v) * jnp.exp(r_top * (inputs - cost))
+    on_other = shared * (1 - recipe.energy_share)
+    on_fuel = shared * recipe.energy_share
     return Costs(
         cost,
-        r_top * (factor_price - cost),
-        shared + r_energy * (other - inputs) + r_other * (centre - other),
-        shared + r_energy * (fuel - inputs) + r_fuel * (centre - fuel),
+        jnp.exp(r_top * (factor_price - cost)),
+        on_other * jnp.exp(r_energy * (other - inputs) + r_other * (centre - other)),
+        on_fuel * jnp.exp(r_energy * (fuel - inputs) + r_fuel * (centre - fuel)),
+        jnp.exp(r_other * moved),
+        jnp.exp(r_fuel * moved[:, nest.energy_goods]),
     )
 
 
-def input_spending(
-    sold: Array, log_price: Array, at: Costs, v: Array, recipe: Recipe, nest: Substitution
-) -> Array:
+def input_spending(sold: Array, at: Costs, recipe: Recipe, nest: Substitution) -> Array:
     """Σ_k γ'_njk Y'_nk: what producers spend on each good [country, good] when they sell `sold` [country, user]."""
-    moved = log_price - log_price.mean(axis=1, keepdims=True)
-    bought = (1 - v) * sold
-    others = (1 - recipe.energy_share) * bought * jnp.exp(at.other_growth)
-    spent = jnp.exp((1 - nest.inputs) * moved) * jnp.einsum("njk,nk->nj", recipe.other, others)
+    spent = at.other_scale * jnp.einsum("njk,nk->nj", recipe.other, at.other * sold)
     if not nest.energy_goods:
         return spent
-    fuels = recipe.energy_share * bought * jnp.exp(at.fuel_growth)
-    on_fuel = jnp.einsum("njk,nk->nj", recipe.fuel, fuels)
-    scale = jnp.exp((1 - nest.energy_mix) * moved[:, nest.energy_goods])
-    return spent.at[:, nest.energy_goods].set(scale * on_fuel)
+    on_fuel = at.fuel_scale * jnp.einsum("njk,nk->nj", recipe.fuel, at.fuel * sold)
+    return spent.at[:, nest.energy_goods].set(on_fuel)
 
 
-def input_share(log_price: Array, at: Costs, v: Array, recipe: Recipe, nest: Substitution) -> Array:
-    """γ'_njk at these prices [country, good, user], for Jacobians and reports."""
-    moved = log_price - log_price.mean(axis=1, keepdims=True)
-    others = (1 - v) * (1 - recipe.energy_share) * jnp.exp(at.other_growth)
-    share = recipe.other * jnp.exp((1 - nest.inputs) * moved)[:, :, None] * others[:, None, :]
+def input_share(at: Costs, recipe: Recipe, nest: Substitution) -> Array:
+    """γ'_njk at these costs [country, good, user], for Jacobians and reports."""
+    share = at.other_scale[:, :, None] * recipe.other * at.other[:, None, :]
     if not nest.energy_goods:
         return share
-    fuels = (1 - v) * recipe.energy_share * jnp.exp(at.fuel_growth)
-    scale = jnp.exp((1 - nest.energy_mix) * moved[:, nest.energy_goods])
-    return share.at[:, nest.energy_goods].set(recipe.fuel * scale[:, :, None] * fuels[:, None, :])
+    return share.at[:, nest.energy_goods].set(at.fuel_scale[:, :, None] * recipe.fuel * at.fuel[:, None, :])
 
 
 def consumer_price(log_price: Array, recipe: Recipe, nest: Substitution) -> Array:

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from detente.economy import Economy
 from detente.equations import Factors, Situation
 from detente.feasibility import refuse_stranded
-from detente.nests import recipe
 from detente.shock import Labels, Shock
 
 
@@ -41,7 +40,6 @@ def situation(economy: Economy, shock: Shock) -> Situation:
         trade_weight[blocked] = 0.0
     refuse_stranded(economy, trade_weight)
 
-    nest = economy.substitution
 
     def inner(values: NDArray) -> Array:
         return jnp.asarray(np.ascontiguousarray(values.transpose(2, 0, 1)))
@@ -58,10 +56,8 @@ def situation(economy: Economy, shock: Shock) -> Situation:
         deficit=economy.deficit,
         world_income=jnp.asarray(np.asarray(economy.income).sum()),
         trade_elasticity=economy.trade_elasticity,
-        substitution=nest,
-        recipe=None
-        if nest is None
-        else recipe(np.asarray(economy.input_share), np.asarray(economy.consumption_share), nest.energy_goods),
+        substitution=economy.substitution,
+        recipe=economy.recipe,
         factors=_factors(economy),
         closure=economy.closure,
     )

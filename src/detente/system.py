@@ -103,17 +103,15 @@ def preconditioner(of: TradeSystem, point: Point) -> Preconditioner:
 
 @jax.jit
 def _local(of: TradeSystem, point: Point) -> dict[str, Array]:
-    """Shares at a point: γ' [country, input, user], v' and π'_nn [country, sector]; factor income [country]."""
+    """Shares at a point: γ' [country, input, user], π'_nn [country, sector]; factor income [country]."""
     log_wage, log_price, _, log_premium = of.unknowns(point)
     at = of.situation
     where = equations.market(log_wage, log_price, at, log_premium)
-    v, inputs = at.value_added_share, at.input_share
+    inputs = at.input_share
     if where.costs is not None and at.recipe is not None and at.substitution is not None:
-        inputs = nests.input_share(log_price, where.costs, v, at.recipe, at.substitution)
-        v = v * jnp.exp(where.costs.value_added_growth)
+        inputs = nests.input_share(where.costs, at.recipe, at.substitution)
     return {
         "input_share": inputs,
-        "value_added_share": v,
         "domestic": jnp.einsum("jnn,jn,jn->nj", at.trade_weight, where.competitive, where.inverse_access),
         "factor_income": where.factor_income,
     }
@@ -137,9 +135,9 @@ def _own_rows(of: TradeSystem, point: Point) -> dict[str, Array]:
         cost = equations.unit_cost(
             equations.factor_price(log_wage, log_premium + premium), log_price + price, at
         )
-        share = none if there.costs is None else there.costs.value_added_growth
+        share = none if there.costs is None else jnp.log(there.costs.value_added)
         bought = equations.input_spending(sold * jnp.exp(grown), there, at)
-        wanted = equations.consumption_spending(where.factor_income, log_price + price, at)
+        wanted = there.consumption_share * where.factor_income[:, None]
         return cost, share, bought + wanted
 
     def derivative(k: int) -> tuple[Array, ...]:
