@@ -56,7 +56,7 @@ def kept(economy: Economy) -> Preconditioner | None:
         return None
     parts = [jnp.asarray(array) for array in arrays]
     tail = Tail(*parts[len(PARTS) :]) if len(parts) > len(PARTS) else None
-    made = Preconditioner(*parts[: len(PARTS)], tail)
+    made = Preconditioner(*parts[: len(PARTS)], tail=tail)
     _remember(economy, made)
     return made
 
@@ -86,14 +86,13 @@ def _shapes(economy: Economy) -> dict[str, tuple[int, ...]]:
     """What each array kept for this economy must look like."""
     n, s = economy.output.shape
     stuck = economy.factor_mobility is not None or economy.resource_share is not None
-    whole = stuck and n + n * s <= EXACT
-    p = n + n * s if whole else n
-    shapes = dict(zip(PARTS, [(n, s, s), (n, s, s), (n, s, p), (n, s, p), (p, p)], strict=True))
-    if stuck and not whole:
-        p, square = n + n * s, (n, s, s)
-        tail = square, (n, s, n), square, square, (n, s), (p, RANK), (RANK, RANK)
-        shapes |= dict(zip(TAIL, tail, strict=True))
-    return shapes
+    p = n + n * s if stuck and n + n * s <= EXACT else n
+    square = (n, s, s)
+    shapes: list[tuple[int, ...]] = [square, square, (n, s, p), (n, s, p), (p, p)]
+    if stuck and p == n:
+        whole = n + n * s
+        shapes += [square, (n, s, n), square, square, (n, s), (whole, RANK), (RANK, RANK)]
+    return dict(zip(PARTS + TAIL, shapes, strict=False))
 
 
 def _remember(economy: Economy, made: Preconditioner) -> None:

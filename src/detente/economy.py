@@ -33,7 +33,7 @@ class Economy(eqx.Module):
     output, spending [country, sector]; income [country] (factor income + policy revenue + deficit).
     substitution, recipe: elasticities and shares of the nests above the Armington nest (`detente.nests`), or None for
         Cobb–Douglas.
-    factor_mobility: μ in [1, ∞), how easily factors move between sectors (1: not at all), or None for ∞, one wage a country.
+    factor_mobility: μ in [1, ∞), how easily factors move between sectors (1: not at all), or None for ∞: one wage.
     resource_share [country, sector]: part of value added that a sector's own natural resource earns, or None.
     closure: how deficits follow the world (see `detente.equations.deficit`).
     unit_value: world factor income in `unit`; provenance: where numbers come from, for footers.
@@ -181,9 +181,9 @@ class Economy(eqx.Module):
     def with_behaviour(
         self,
         *,
-        substitution: Substitution | None | Literal["keep"] = "keep",
+        substitution: Substitution | Literal["keep"] | None = "keep",
         factor_mobility: float | Literal["keep"] = "keep",
-        resource_share: ArrayLike | None | Literal["keep"] = "keep",
+        resource_share: ArrayLike | Literal["keep"] | None = "keep",
         trade_elasticity: ArrayLike | Literal["keep"] = "keep",
     ) -> "Economy":
         """The same baseline with other elasticities; what is left out stays. Raises `InputError` as `from_shares` does."""

@@ -7,8 +7,8 @@ the place of a nil π where the scenario revives a flow, and zero where trade is
 counterfactual share of each importer, exporter and sector.
 
 Production and consumption are Cobb–Douglas above the Armington nest, and one mobile factor earns one wage in a country,
-unless the situation says otherwise: `substitution` replaces the nests (see `detente.nests`), `factors` keeps factors in their
-sectors in part or altogether.
+unless the situation says otherwise: `substitution` replaces the nests (see `detente.nests`), `factors` keeps factors in
+their sectors in part or altogether.
 """
 
 from typing import NamedTuple
@@ -132,7 +132,8 @@ def unit_cost(log_factor_price: Array, log_price: Array, situation: Situation) -
 
 
 def _nested_costs(log_factor_price: Array, log_price: Array, situation: Situation) -> Costs:
-    assert situation.recipe is not None and situation.substitution is not None
+    assert situation.recipe is not None
+    assert situation.substitution is not None
     v = situation.value_added_share
     return nests.costs(log_factor_price, log_price, v, situation.recipe, situation.substitution)
 
@@ -213,7 +214,9 @@ def price_gap(log_price: Array, log_factor_price: Array, situation: Situation) -
     return price_index(market_access(competitive, situation), situation) - log_price
 
 
-def market(log_wage: Array, log_price: Array, situation: Situation, log_premium: Array | None = None) -> Market:
+def market(
+    log_wage: Array, log_price: Array, situation: Situation, log_premium: Array | None = None
+) -> Market:
     """The part of the flows that wages and prices determine."""
     paid = factor_price(log_wage, log_premium)
     if situation.substitution is None:
@@ -260,7 +263,7 @@ def spending_gap(spending: Array, at: Market, situation: Situation) -> Array:
 
 
 def factor_market_gap(sold: Array, log_wage: Array, at: Market, situation: Situation) -> Array:
-    """log Σ_k (1 − ρ_nk) v'_nk Y'_nk − log of its baseline − log ŵ_n: excess demand for mobile factors, log points [country].
+    """log Σ_k (1 − ρ_nk) v'_nk Y'_nk − log of its baseline − log ŵ_n: excess demand for mobile factors [country].
 
     Without resources equivalent to trade balance (eq. 14) once spending follows from sales.
     """
@@ -274,8 +277,8 @@ def factor_market_gap(sold: Array, log_wage: Array, at: Market, situation: Situa
 def premium_gap(sold: Array, log_wage: Array, log_premium: Array, at: Market, situation: Situation) -> Array:
     """ν_nk (log of the growth of v'_nk Y'_nk − log ŵ_n) − ρ_nk log R̂_nk − z_nk: log points [country, sector].
 
-    Galle, Rodríguez-Clare & Yi (2023), eq. 8: a sector's factor income is s_nk ŵ_nk^μ ŵ_n^(1−μ) VA_n; a resource earns what its
-    Cobb–Douglas share in the sector's value added leaves it. Nil where the baseline has no output.
+    Galle, Rodríguez-Clare & Yi (2023), eq. 8: a sector's factor income is s_nk ŵ_nk^μ ŵ_n^(1−μ) VA_n; a resource earns
+    what its Cobb–Douglas share in the sector's value added leaves it. Nil where the baseline has no output.
     """
     factors = situation.factors
     assert factors is not None
@@ -298,7 +301,5 @@ def residual(unknowns: Unknowns, situation: Situation) -> Unknowns:
         factor_market_gap(result.output, log_wage, at, situation),
         price_gap(log_price, factor_price(log_wage, log_premium), situation),
         relative,
-        None
-        if log_premium is None
-        else premium_gap(result.output, log_wage, log_premium, at, situation),
+        None if log_premium is None else premium_gap(result.output, log_wage, log_premium, at, situation),
     )

@@ -54,8 +54,8 @@ class Equilibrium(eqx.Module):
     """A solved situation. Hats are ratios to the economy's baseline; levels are in units of world factor income.
 
     wage_change (mobile factors), consumer_price_change, real_income_change, income, deficit, tariff_revenue,
-    export_tax_revenue [country]; factor_price_change (what a sector's factors earn, per unit), price_change (importer's price
-    index), cost_change, value_added, output, spending [country, sector].
+    export_tax_revenue [country]; factor_price_change (what a sector's factors earn, per unit), price_change (the
+    importer's price index), cost_change, value_added, output, spending [country, sector].
     result, residual (largest relative gap over all conditions), steps (outer), sweeps (passes over the trade matrix).
     """
 
@@ -132,13 +132,11 @@ def balance(economy: Economy, *, tolerance: float = TOLERANCE) -> Economy:
     """The economy after its deficits have gone: solved with D' = 0, then taken as a baseline of its own.
 
     Prices, trade shares and factor incomes are those of the balanced world (Caliendo & Parro 2015, section 5.1, remove
-    aggregate deficits in the same way before they change tariffs), found with Cobb–Douglas nests and mobile factors whatever
-    those of the economy, which the new baseline keeps. Raises what `solve` raises.
+    aggregate deficits in the same way before they change tariffs), found with Cobb–Douglas nests and mobile factors
+    whatever those of the economy, which the new baseline keeps. Raises what `solve` raises.
     """
     plain = {"substitution": None, "recipe": None, "factor_mobility": None, "resource_share": None}
-    away = dataclasses.replace(
-        economy, deficit=jnp.zeros_like(economy.deficit), closure="balanced", **plain
-    )
+    away = dataclasses.replace(economy, deficit=jnp.zeros_like(economy.deficit), closure="balanced", **plain)
     found = solve(away, Shock(), tolerance=tolerance)
     return Economy.from_shares(
         countries=economy.countries,

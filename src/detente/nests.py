@@ -6,9 +6,9 @@
     consumption ─η_c─ energy ─ξ─ each energy good
                  └── other goods ─φ─ each other good
 
-An elasticity of one is the logarithmic (Cobb–Douglas) limit, met exactly and smoothly: values and derivatives, by prices and
-by the elasticities themselves, are continuous through it. With all elasticities at one this is Caliendo & Parro (2015);
-below one, inputs are complements as in Baqaee & Farhi (2024, Econometrica 92:2). Where η = ε = ξ the energy nest is no nest.
+An elasticity of one is the logarithmic (Cobb–Douglas) limit, met exactly and smoothly: values and derivatives, by prices
+and by the elasticities themselves, are continuous through it. With all elasticities at one this is Caliendo & Parro (2015);
+below one, inputs are complements as in Baqaee & Farhi (2024, Econometrica 92:2). Where η = ε = ξ energy is no nest.
 
 All prices are logs of ratios to the baseline. A power mean of them is log1p(r m)/r with m = Σ_j b_j expm1(r p_j)/r and
 r = 1 − elasticity: one matrix product, whatever the elasticity.

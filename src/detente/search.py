@@ -83,7 +83,8 @@ def _with_growing_deficits(
             step *= 0.5
         share = min(1.0, carried + step)
     if 0 <= carried < 1:
-        burden = np.asarray(whole.deficit) / np.asarray(whole.value_added) / np.exp(np.asarray(point[0])[: len(whole.deficit)])
+        wage = np.exp(np.asarray(point[0])[: len(whole.deficit)])
+        burden = np.asarray(whole.deficit) / np.asarray(whole.value_added) / wage
         tightest = int(np.argmin(burden))
         raise InfeasibleError(
             f"Under the closure '{economy.closure}' this shock and the baseline's external balances contradict each other: "

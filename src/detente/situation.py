@@ -40,7 +40,6 @@ def situation(economy: Economy, shock: Shock) -> Situation:
         trade_weight[blocked] = 0.0
     refuse_stranded(economy, trade_weight)
 
-
     def inner(values: NDArray) -> Array:
         return jnp.asarray(np.ascontiguousarray(values.transpose(2, 0, 1)))
 

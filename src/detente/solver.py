@@ -99,10 +99,10 @@ class Preconditioner(eqx.Module):
 
     first_inverse, second_inverse [m, k, k]: inverses of the block-diagonal part of each inner Jacobian.
     first_response, second_response [m, k, p]: how the solved inner blocks move with the first p outer unknowns.
-    outer_step [p, p]: minus the inverse of the outer gap's total derivative, its first p rows and columns where a tail holds
-    the others.
-    All but outer_step are in single precision: they steer the search and are most of its memory traffic; the gaps, in double
-    precision, decide where it ends.
+    outer_step [p, p]: minus the inverse of the outer gap's total derivative, its first p rows and columns where a
+    tail holds the others.
+    All but outer_step are in single precision: they steer the search and are most of its memory traffic; the gaps, in
+    double precision, decide where it ends.
     """
 
     first_inverse: Array
@@ -413,7 +413,8 @@ def _mended(
     With R = I + M J for rough steps M and R Q ≈ Q H, steps (I + Q ((I − H)⁻¹ − I) Qᵀ) M leave nothing of errors in Q.
     """
     single, at, solved = jax.tree.map(
-        lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf, (system, point, inverses)
+        lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf,
+        (system, point, inverses),
     )
     size, h = at[0].size, len(pin)
     rank = min(RANK, size - h)
@@ -445,6 +446,7 @@ def _responses(
     """
     outer, first, second = point
     accuracy = RESPONSE_ACCURACY if outer.dtype == jnp.float64 else ROUGH_ACCURACY
+
     def respond(linear: Callable[[Array], Array], forcing: Array, inverse: Array, scale: Array) -> Array:
         """Solve linear(S) + forcing = 0 for S [m(direction), m, k]."""
 
@@ -460,8 +462,8 @@ def _responses(
         def unfinished(carry):
             return (carry[1] > accuracy) & (carry[2] < RESPONSE_LIMIT)
 
-        s, _, _ = lax.while_loop(unfinished, step, (jnp.zeros_like(forcing), jnp.asarray(jnp.inf, forcing.dtype), jnp.int32(0)))
-        return s
+        begin = jnp.zeros_like(forcing), jnp.asarray(jnp.inf, forcing.dtype), jnp.int32(0)
+        return lax.while_loop(unfinished, step, begin)[0]
 
     _, by_first = jax.linearize(system.first_gap(outer), first)
     _, by_outer = jax.linearize(lambda u: system.first_gap(u)(first), outer)

@@ -19,8 +19,8 @@ Point = tuple[Array, Array, Array]  # outer unknowns, log P̂, X'
 
 
 class TradeSystem(eqx.Module):
-    """The equations as a block-triangular system. Outer unknowns: log ŵ [country], then, where factors are stuck, the premia
-    [country, sector] of `equations.Unknowns`, flattened."""
+    """The equations as a block-triangular system. Outer unknowns: log ŵ [country], then, where factors are stuck, the
+    premia [country, sector] of `equations.Unknowns`, flattened."""
 
     situation: Situation
     component: Array  # [country, country], 1 where two countries are linked by trade
@@ -86,10 +86,7 @@ def residual(point: Point, of: TradeSystem) -> Array:
 
 
 def preconditioner(of: TradeSystem, point: Point) -> Preconditioner:
-    """Domestic input–output loops solved exactly: inverses of I − π'_nn γ'_n (prices) and I − γ'_n π'_nn (spending).
-
-    """
-    at = of.situation
+    """Domestic input–output loops solved exactly: inverses of I − π'_nn γ'_n (prices) and I − γ'_n π'_nn (spending)."""
     local = {name: np.asarray(value) for name, value in _local(of, point).items()}
     inputs, domestic, earned = local["input_share"], local["domestic"], local["factor_income"]
     eye = np.eye(inputs.shape[1])
@@ -129,12 +126,12 @@ def _own_rows(of: TradeSystem, point: Point) -> dict[str, Array]:
     where = equations.market(log_wage, log_price, at, log_premium)
     sold = equations.flows(spending, where, at).output
     none = jnp.zeros_like(log_price)
+    assert log_premium is not None
+    at_rest = log_premium
 
     def country(premium: Array, price: Array, grown: Array) -> tuple[Array, Array, Array]:
-        there = equations.market(log_wage, log_price + price, at, log_premium + premium)
-        cost = equations.unit_cost(
-            equations.factor_price(log_wage, log_premium + premium), log_price + price, at
-        )
+        there = equations.market(log_wage, log_price + price, at, at_rest + premium)
+        cost = equations.unit_cost(equations.factor_price(log_wage, at_rest + premium), log_price + price, at)
         share = none if there.costs is None else jnp.log(there.costs.value_added)
         bought = equations.input_spending(sold * jnp.exp(grown), there, at)
         wanted = there.consumption_share * where.factor_income[:, None]
@@ -177,8 +174,7 @@ def _rows(of: TradeSystem, point: Point) -> Rows:
     assert factors is not None
     part = {name: np.asarray(value, float) for name, value in _own_rows(of, point).items()}
     theta, sticky = np.asarray(of.situation.trade_elasticity), np.asarray(factors.stickiness)
-    n, s = sticky.shape
-    eye, home, pi = np.eye(s), part["at_home"][:, :, None], part["domestic"][:, :, None]
+    eye, home, pi = np.eye(sticky.shape[1]), part["at_home"][:, :, None], part["domestic"][:, :, None]
     price = np.linalg.solve(eye - pi * part["cost_price"], pi * part["cost"])
     cost = part["cost"] + part["cost_price"] @ price
     bought = (part["spending"] + part["spending_price"] @ price) / part["level"][:, :, None]
