@@ -28,7 +28,7 @@ def same(one, other) -> bool:
 def test_a_second_economy_with_the_same_numbers_reads_the_file(cache, fresh, monkeypatch):
     made = search.baseline_preconditioner(fresh)
     assert len(list(cache.glob("*.npz"))) == 1
-    monkeypatch.setattr(search, "_preconditioner", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(search, "preconditioner", lambda *_: pytest.fail("computed again"))
     assert same(search.baseline_preconditioner(dataclasses.replace(fresh)), made)
     assert search.baseline_preconditioner(fresh) is made
 
