@@ -16,9 +16,10 @@ from detente import baseline
 from detente.economy import Economy
 from detente.equations import Situation
 from detente.errors import InfeasibleError
+from detente.response import Preconditioner
 from detente.shock import Shock
 from detente.situation import situation
-from detente.solver import Preconditioner, newton
+from detente.solver import newton
 from detente.solver import solve as drive
 from detente.system import Point, TradeSystem, preconditioner, residual, start, system
 
