@@ -355,5 +355,5 @@ def _codes(names: Sequence[str], world: Sequence[str]) -> list[str]:
 
 
 def _goods(names: Sequence[str], world: Sequence[str]) -> list[str]:
-    meant = set(labels.resolve_sectors(names, list(labels.sectors())))
+    meant = set(labels.with_parts(labels.resolve_sectors(names, list(labels.sectors()))))
     return [code for code in world if code in meant]
