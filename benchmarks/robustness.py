@@ -68,6 +68,8 @@ def gaps(economy: Economy, shock: Shock, found: Equilibrium) -> dict[str, float]
     wage, price = np.asarray(found.wage_change), np.asarray(found.price_change)
     spending = np.asarray(found.spending)
     cost = wage[:, None] ** v * np.exp(np.einsum("njk,nj->nk", gamma, np.log(price)))
+    if shock.entry is not None:
+        share = share + np.asarray(shock.entry)
     pull = share * weight * (cost**-theta)[None, :, :]
     index = pull.sum(axis=1) ** (-1 / theta)
     flow = pull * (price**theta * spending)[:, None, :]

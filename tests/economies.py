@@ -41,18 +41,21 @@ def economy(seed: int, closure: str = "share-of-world") -> Economy:
 
 
 def shock(seed: int) -> Shock:
-    """Costs from × 0.8 to × 3, cuts and their reverse, new duties, and a ban of one pair in one direction."""
+    """Costs from × 0.8 to × 3, cuts and their reverse, new duties, a ban of one pair one way, entry in the empty cell."""
     draw = np.random.default_rng(seed + 10_000)
     shape = (COUNTRIES, COUNTRIES, SECTORS)
     home = np.eye(COUNTRIES, dtype=bool)[:, :, None]
     blocked = np.zeros(shape, bool)
     blocked[2, 3] = True
+    entry = np.zeros(shape)
+    entry[0, 1, 0] = draw.uniform(0.01, 0.2)
     return Shock(
         trade_cost_change=np.where(home, 1.0, np.exp(draw.uniform(np.log(0.8), np.log(3), shape))),
         weight_change=np.where(home, 1.0, draw.uniform(0.3, 2, shape)),
         tariff_new=np.where(home, 0.0, draw.uniform(0, 0.5, shape)),
         export_tax_new=np.where(home, 0.0, draw.uniform(0, 0.2, shape)),
         blocked=blocked,
+        entry=entry,
     )
 
 

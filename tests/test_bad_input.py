@@ -429,6 +429,11 @@ def test_bad_shares_are_refused_with_the_cell(changed: dict, message: str):
         (Shock(trade_cost_change=with_cell(np.nan, 0, 1, 1)), "nan at importer AAA, exporter BBB, sector s2"),
         (Shock(trade_cost_change=with_cell(np.inf, 0, 1, 1)), "For a ban use `blocked`"),
         (Shock(trade_cost_change="much"), "must hold numbers"),
+        (Shock(entry=-0.1), "`entry` is -0.1 at importer AAA.*expected a finite number at least 0"),
+        (
+            Shock(entry=with_cell(0.2, 0, 1, 1)),
+            "`entry` is 0.5 at importer AAA, exporter AAA, sector s1, where the baseline has a share of .*weight_change",
+        ),
         (Shock(weight_change=-0.5), "expected a finite number at least 0"),
         (Shock(tariff_new=-1.0), "expected a finite number above -1"),
         (Shock(blocked=with_cell(1, 0, 1, 1)), "must hold True and False"),

@@ -8,7 +8,7 @@ import xarray as xr
 
 from detente import labels
 from detente.world import World
-from tools import build_map, build_world
+from tools import build_map, build_population, build_world
 
 
 def random_table(seed: int = 0, nodes: int = 12):
@@ -268,3 +268,9 @@ def test_shipped_map_draws_crimea_with_ukraine():
     assert not any(inside(simferopol, part) for part in russia)
     assert any(inside(moscow, part) for part in russia)
     assert not inside(moscow, ukraine)
+
+
+def test_a_population_is_read_with_its_year():
+    assert build_population.population("84,012,284 (2025 est.)") == (84_012_284, 2025)
+    with pytest.raises(ValueError, match="not a population"):
+        build_population.population("no indigenous inhabitants")

@@ -202,7 +202,7 @@ def test_a_day_that_is_none_is_refused(catalogue):
 def test_it_is_large_and_covers_the_senders(catalogue):
     assert len(catalogue) >= 80
     senders = {measure.sender for measure in catalogue}
-    assert senders == set("USA EU27 GBR JPN CAN CHE AUS KOR NOR NZL TWN RUS".split())
+    assert senders == set("USA EU27 GBR JPN CAN CHE AUS KOR NOR NZL TWN ISL RUS".split())
     assert sum(len(catalogue.by(sender)) for sender in senders) == len(catalogue)
 
 
@@ -294,6 +294,46 @@ def test_check_names_what_is_not_known(catalogue):
         "stale",
         "waiver",
     }
+
+
+def test_renewals_without_an_entry_are_told_by_sender_and_date(catalogue):
+    """A date before the file was last kept is a gap in it; a later one is outside what it can know."""
+    late = {(group.sender, str(group.due)): group for group in catalogue.overdue("2026-11-22")}
+    sectoral, listings = late["EU27", "2026-07-31"], late["EU27", "2026-09-15"]
+    assert "names no act" in sectoral.why
+    assert "due after 2026-08-01" in listings.why
+    assert "eu-2022-879-oil" in sectoral.measures
+    assert "eu-2014-145" in listings.measures
+    ids = [id for group in late.values() for id in group.measures]
+    findings = {f.measure: f.text for f in catalogue.check("2026-11-22") if f.kind == "renewal"}
+    assert sorted(ids) == sorted(findings)
+    assert findings["eu-2014-145"].endswith(listings.why)
+    assert not catalogue.overdue("2025-02-17")
+    done = [m.id for m in catalogue if m.renewal and m.state("2026-11-22") != "in force"]
+    assert not set(ids) & set(done)
+
+
+def test_imports_under_old_contracts_count_until_they_end(catalogue):
+    """Wind-downs of 2022: what the data year shows of a ban begins when its old contracts end."""
+    for id, last, first in (
+        ("us-2022-14068", "2022-03-24", "2022-03-25"),
+        ("us-2022-14068-seafood", "2022-06-22", "2022-06-23"),
+        ("us-2022-14066", "2022-04-21", "2022-04-22"),
+        ("eu-2022-428-steel", "2022-06-16", "2022-06-17"),
+        ("eu-2022-576-coal", "2022-08-09", "2022-08-10"),
+    ):
+        assert catalogue[id].state(last) == "not yet", id
+        assert catalogue[id].state(first) == "in force", id
+
+
+def test_japan_phases_out_by_policy_and_korea_restricts_no_imports(catalogue):
+    japan = {m.id: m for m in catalogue.by("JPN")}
+    for id in ("jp-2022-coal", "jp-2022-oil"):
+        assert "no prohibition" in japan[id].legal_basis
+        assert all(r.basis == "assumption" and r.range for r in japan[id].reading)
+    korea = [r for m in catalogue.by("KOR") for r in m.reading]
+    assert korea
+    assert all(r.direction == "exports" or r.channel == "finance" or r.sectors == ("K",) for r in korea)
 
 
 def test_loading_is_quick(catalogue):

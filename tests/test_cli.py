@@ -192,6 +192,18 @@ def test_the_same_scenario_solves_when_trade_is_balanced(detente):
     assert content["real_income"]["RUS"] < -1  # percent; no trade at all costs more than any sanction on it
 
 
+def test_cuts_choose_an_end_of_the_ranges_and_the_result_says_so(detente):
+    arguments = ("run", "status-quo-2025", "--world", "tiny", "--json")
+    found = {cuts: json.loads(detente(*arguments, "--cuts", cuts)[1]) for cuts in ("low", "central", "high")}
+    income = {cuts: content["real_income"]["RUS"] for cuts, content in found.items()}
+    assert income["high"] < income["central"] < income["low"] < 0
+    assert "at its low end" in found["low"]["measures"][0]
+    assert found["central"] == json.loads(detente(*arguments)[1])
+    code, _, err = detente("run", "status-quo-2025", "--cuts", "hgih")
+    assert code == 2
+    assert "Did you mean `high`" in err
+
+
 def test_a_tolerance_beyond_rounding_ends_with_exit_code_3(detente):
     code, out, err = detente("run", "embargo", "--world", "tiny", "--tolerance", "1e-30")
     assert (code, out) == (3, "")

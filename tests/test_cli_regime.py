@@ -53,7 +53,7 @@ def test_list_has_every_measure_in_force_with_since_lock_and_mark(detente):
     assert (code, err) == (0, "")
     flat = " ".join(out.split())
     chosen = load_catalogue().on(DAY)
-    assert out.startswith(f"{len(chosen)} measures of 12 senders in force on 17 February 2025\n")
+    assert out.startswith(f"{len(chosen)} measures of 13 senders in force on 17 February 2025\n")
     assert len(re.findall(r"^[✓·?]  \d{4}-\d\d-\d\d ", out, re.MULTILINE)) == len(chosen) >= 80
     for measure in chosen:
         assert re.search(rf"(^|\s){measure.id}(\s|$)", out)

@@ -120,7 +120,9 @@ def test_every_scenario_shown_is_one(page: str, economy: Economy, tmp_path: Path
     for body in blocks(text(page), "yaml"):
         path = tmp_path / "shown.yaml"
         path.write_text(body, "utf-8")
-        dt.Scenario.load(path).shock(economy)
+        scenario = dt.Scenario.load(path)
+        for one in scenario.branches().values() or [scenario]:
+            one.shock(economy)
 
 
 def schema_keys(node: Any) -> Iterator[str]:
@@ -148,6 +150,7 @@ def test_tables_of_keys_hold_no_other():
     tables = {
         "Keys of a scenario": schema["properties"],
         "Keys of a measure": schema["$defs"]["measure"]["properties"],
+        "Possible outcomes": schema["$defs"]["outcome"]["properties"],
         "Order, and lifting": schema["$defs"]["selection"]["properties"],
     }
     for heading, known in tables.items():
@@ -195,11 +198,14 @@ def test_every_exit_code_is_documented():
 
 
 def json_keys(content: Any, outcome: dt.Outcome, path: str = "") -> Iterator[str]:
-    """`groups.<group>.real_income` for every key at any depth, codes and group names replaced."""
+    """`groups.<group>.real_income` for every key at any depth, codes and group names replaced, lists passed through."""
+    if isinstance(content, list):
+        for entry in content:
+            yield from json_keys(entry, outcome, path)
     if not isinstance(content, dict):
         return
     for key, value in content.items():
-        if path == "groups.":
+        if path.endswith("groups."):
             key = "<group>"
         elif key in outcome.economy.countries:
             key = "<country>"
@@ -211,8 +217,10 @@ def json_keys(content: Any, outcome: dt.Outcome, path: str = "") -> Iterator[str
 
 def test_every_json_key_is_documented_and_no_other():
     outcome = dt.simulate(calibrate(dt.World.load("tiny")), "us-relief")
-    printed = CliRunner().invoke(app, ["run", "us-relief", "--world", "tiny", "--json", "--cite"])
-    keys = set(json_keys(json.loads(printed.stdout), outcome))
+    keys = set()
+    for name in ("us-relief", "us-relief-at-risk"):
+        printed = CliRunner().invoke(app, ["run", name, "--world", "tiny", "--json", "--cite"])
+        keys |= set(json_keys(json.loads(printed.stdout), outcome))
     assert set(re.findall(r"^\| `([\w.<>]+)` \|", prose("json.md"), re.MULTILINE)) == keys
 
 
@@ -223,10 +231,15 @@ def test_every_public_name_is_documented():
     assert set(dt.__all__) <= marked("python.md")
 
 
-@pytest.mark.parametrize("name", ["World", "Economy", "Shock", "Scenario", "Equilibrium", "Outcome"])
+KINDS = ["World", "Economy", "Shock", "PossibleOutcome", "Scenario", "Equilibrium", "Outcome", "Prospect"]
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_every_public_member_is_documented(name: str):
     kind = getattr(dt, name)
-    members = {member for member in {*vars(kind), *kind.__dataclass_fields__} if not member.startswith("_")}
+    own = [base for base in kind.__mro__ if base.__module__.startswith("detente")]
+    named = {*kind.__dataclass_fields__}.union(*map(vars, own))
+    members = {member for member in named if not member.startswith("_")}
     known = marked("python.md")
     assert not [m for m in members if not {m, f"{name}.{m}", f"{name.lower()}.{m}"} & known]
 

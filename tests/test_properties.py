@@ -98,7 +98,7 @@ def test_accounts_close_after_any_shock(seed, closure):
 def test_impose_then_lift_returns_to_the_start(seed):
     """The imposed world, taken as a baseline of its own and relieved of the shock, is the first world again."""
     economy = balance(economies.economy(seed, "fixed"), tolerance=SOLVED)
-    shock = dataclasses.replace(economies.shock(seed), blocked=None)
+    shock = dataclasses.replace(economies.shock(seed), blocked=None, entry=None)
     imposed = result(economy, shock)
     there = Economy.from_shares(
         countries=economy.countries,
@@ -126,6 +126,63 @@ def test_impose_then_lift_returns_to_the_start(seed):
     back = np.asarray(imposed.real_income_change) * np.asarray(lifted.real_income_change)
     assert back == pytest.approx(1, abs=EXACT)
     assert lifted.trade_share() == pytest.approx(np.asarray(economy.trade_share), abs=EXACT)
+
+
+@given(seeds)
+@settings(max_examples=20)
+def test_banned_flows_that_enter_again_return_to_the_start(seed):
+    """A world with a ban, taken as a baseline in which the flow is nil: no factor revives it, its entry share does."""
+    economy = balance(economies.economy(seed, "fixed"), tolerance=SOLVED)
+    blocked = np.zeros(economy.trade_share.shape, bool)
+    blocked[2, 3] = blocked[1, 0, 2] = True
+    banned = result(economy, Shock(blocked=blocked))
+    there = Economy.from_shares(
+        countries=economy.countries,
+        sectors=economy.sectors,
+        trade_share=banned.trade_share(),
+        input_share=economy.input_share,
+        value_added_share=economy.value_added_share,
+        consumption_share=economy.consumption_share,
+        value_added=banned.wage_change * economy.value_added,
+        deficit=np.zeros(economies.COUNTRIES),
+        trade_elasticity=economy.trade_elasticity,
+        tariff=economy.tariff,
+        export_tax=economy.export_tax,
+        closure="balanced",
+    )
+    theta = np.asarray(economy.trade_elasticity)
+    pull = np.asarray(economy.trade_share) * np.asarray(banned.cost_change)[None] ** -theta
+    entry = np.where(blocked, pull * np.asarray(banned.price_change)[:, None, :] ** theta, 0.0)
+    again = result(there, Shock(entry=entry))
+    back = np.asarray(banned.real_income_change) * np.asarray(again.real_income_change)
+    assert back == pytest.approx(1, abs=EXACT)
+    assert again.trade_share() == pytest.approx(np.asarray(economy.trade_share), abs=EXACT)
+    factor = result(there, Shock(weight_change=np.where(blocked, 1e6, 1.0)))
+    assert not factor.trade_share()[blocked].any()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_entry_is_the_limit_of_a_vanishing_share_raised_to_it(seed):
+    """A share ε raised s/ε times, as ε falls, in a cell that costs, duties and weights change besides."""
+    given_shares, change = economies.shares(seed), economies.shock(seed)
+    cell = (0, 1, 0)
+    assert given_shares["trade_share"][cell] == 0
+    share = np.asarray(change.entry)[cell]
+    found = result(Economy.from_shares(**given_shares), change)
+    assert found.trade_share()[cell] > 1e-4
+    distances = []
+    for trace in (1e-4, 1e-6, 1e-8):
+        traced = given_shares["trade_share"].copy()
+        traced[cell] = trace
+        near = Economy.from_shares(
+            **{**given_shares, "trade_share": traced / traced.sum(axis=1, keepdims=True)}
+        )
+        weight = np.array(change.weight_change)
+        weight[cell] *= share / trace
+        other = result(near, dataclasses.replace(change, weight_change=weight, entry=None))
+        distances.append(np.abs(other.trade_share() - found.trade_share()).max())
+    assert distances[0] > 50 * distances[1] > 2500 * distances[2]
+    assert distances[2] < 1e-7
 
 
 @given(seeds)

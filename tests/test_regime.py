@@ -15,7 +15,7 @@ from detente.economy import Economy
 from detente.errors import InputError
 from detente.measure import Lifting
 from detente.outcome import simulate
-from detente.regime import Regime
+from detente.regime import Position, Regime
 from detente.scenario import Scenario
 from detente.world import World
 
@@ -110,6 +110,20 @@ def test_the_data_year_is_divided_out_by_the_days_a_measure_was_in_force(tmp_pat
     assert oil(one, USA, data_year=2023) == 1
 
 
+def test_sizes_move_to_an_end_of_their_range_on_both_sides_of_the_ratio(tmp_path):
+    one = regime(
+        tmp_path,
+        {"day": "2022-07-02", "reading": cut(0.5, more=", range: [0.4, 0.6]")},
+        {"day": "2024-01-01", "reading": cut(0.7, more=", range: [0.55, 0.8]")},
+    )
+    for cuts, early, late in (("low", 0.4, 0.55), ("central", 0.5, 0.7), ("high", 0.6, 0.8)):
+        weight = one.at("2025-01-01", CODES, GOODS, sizes=cuts).change().weight
+        mean = (182 + 183 * (1 - early)) / 365
+        assert weight[CODES.index(USA), CODES.index(RUS), 0] == pytest.approx((1 - late) / mean, rel=1e-14)
+    with pytest.raises(InputError, match="Did you mean `high`"):
+        one.at("2025-01-01", CODES, GOODS, sizes="hihg")
+
+
 def test_applicability_and_a_suspension_count_by_the_day(tmp_path):
     pause = ", { date: 2022-10-01, event: suspended, until: 2022-10-31, verification: sourced }"
     one = regime(tmp_path, {"reading": cut(0.5), "day": "2020-01-01", "more": pause})
@@ -136,6 +150,20 @@ def test_a_ban_blocks_and_one_of_the_whole_data_year_cannot_be_undone(tmp_path):
         oil(early, USA, without=["us-2020-0"])
 
 
+def test_a_flow_the_table_does_not_have_needs_no_ratio(tmp_path):
+    early = regime(tmp_path, {"reading": "direction: imports, sectors: [B06], instrument: ban"})
+    at = early.at(DAY, CODES, GOODS)
+    absent = np.zeros((len(CODES), len(CODES), len(GOODS)), bool)
+    at.end(Lifting(USA))
+    with pytest.raises(InputError, match="ban held for the whole data year"):
+        at.change(absent)
+    absent[1, 0, 0] = True
+    change = at.change(absent)
+    assert not change.blocked.any()
+    assert (change.weight == 1).all()
+    assert change.eased[1, 0, 0] == change.eased.sum() == 1
+
+
 def test_duties_are_the_largest_and_what_the_data_year_had_is_a_cost(tmp_path):
     duty = "direction: imports, sectors: [B06], instrument: tariff, size: "
     one = regime(tmp_path, {"reading": duty + "0.1"}, {"reading": duty + "0.35", "day": "2023-01-01"})
@@ -145,6 +173,91 @@ def test_duties_are_the_largest_and_what_the_data_year_had_is_a_cost(tmp_path):
     assert change.duty_in_data[1, 0, 0] == pytest.approx(0.1, rel=1e-14)
     assert at.end(Lifting(USA))
     assert not at.change().duty.any()
+
+
+@pytest.mark.parametrize(("size", "levied"), [(0.95, False), (0.9, False), (0.89, True)])
+def test_nobody_pays_a_duty_on_what_the_same_sender_shuts_out(tmp_path, size: float, levied: bool):
+    duty = "direction: imports, sectors: [B06], instrument: tariff, size: 0.35"
+    ban_day, duty_day = datetime.date(2022, 3, 10), datetime.date(2022, 3, 2)
+    one = regime(
+        tmp_path,
+        {"reading": cut(size), "day": ban_day},
+        {"reading": duty, "day": duty_day},
+        {"by": RUS, "on": USA, "id": "ru-2020-r", "reading": cut(0.99, "exports")},
+    )
+    at = one.at(DAY, CODES, GOODS)
+    change = at.change()
+    days = 8 if not levied else (datetime.date(2023, 1, 1) - duty_day).days
+    assert change.duty[1, 0, 0] == pytest.approx(0.35 if levied else 0, abs=1e-15)
+    assert change.duty_in_data[1, 0, 0] == pytest.approx(0.35 * days / 365, rel=1e-13)
+    assert at.end(Lifting(USA, id="us-2020-0"))
+    freed = at.change()
+    assert freed.duty[1, 0, 0] == pytest.approx(0.35, rel=1e-14)  # what may come again pays
+    assert freed.duty_in_data[1, 0, 0] == change.duty_in_data[1, 0, 0]
+    assert at.end(Lifting(USA, id="us-2020-1"))
+    assert not at.change().duty.any()
+
+
+def test_an_export_tax_behind_the_same_senders_ban_does_not_count(tmp_path):
+    tax = "direction: exports, sectors: [B06], instrument: export-tax, size: 0.2"
+    ban = "direction: exports, sectors: [B06], instrument: ban"
+    one = regime(
+        tmp_path, {"reading": ban, "day": "2023-01-01"}, {"reading": tax, "day": "2023-01-01"}, sender=USA
+    )
+    at = one.at(DAY, CODES, GOODS)
+    assert not at.change().export_tax.any()
+    at.end(Lifting(USA, id="us-2020-0"))
+    assert at.change().export_tax[0, 1, 0] == pytest.approx(0.2, rel=1e-14)
+
+
+def test_the_rate_of_the_data_year_leaves_what_its_days_left(tmp_path):
+    one = regime(
+        tmp_path,
+        {"reading": cut(0.6), "day": "2022-03-11"},  # 296 days
+        {
+            "reading": "direction: imports, sectors: [B06], instrument: tariff, size: 0.35",
+            "day": "2022-07-02",
+        },
+        {
+            "by": RUS,
+            "on": USA,
+            "id": "ru-2020-r",
+            "day": "2022-10-01",
+            "reading": "direction: exports, sectors: [B06], instrument: export-tax, size: 0.1",
+        },
+    )
+    theta = np.full(len(GOODS), 12.0)
+    change = one.at(DAY, CODES, GOODS).change(elasticity=theta)
+    duty, tax = 1.35**-12, 1.1**-12
+    free, cut_only, dutied, both = 69, 113 * 0.4, 91 * 0.4, 92 * 0.4
+    weight = free + cut_only + dutied + both
+    after_duty = free + cut_only + dutied * duty + both * duty
+    after_both = free + cut_only + dutied * duty + both * duty * tax
+    assert (1 + change.duty_in_data[1, 0, 0]) ** -12 == pytest.approx(after_duty / weight, rel=1e-12)
+    assert (1 + change.export_tax_in_data[1, 0, 0]) ** -12 == pytest.approx(
+        after_both / after_duty, rel=1e-12
+    )
+    assert change.duty_in_data.sum() == change.duty_in_data[1, 0, 0]
+    steady = one.at(DAY, CODES, GOODS, data_year=2024).change(elasticity=theta)
+    assert steady.duty_in_data[1, 0, 0] == pytest.approx(0.35, rel=1e-12)
+
+
+def test_without_any_measure_a_flow_is_that_of_2022_over_the_mean_of_its_days(shipped: Regime):
+    """Day by day, against a year before all measures; cuts and duties together, at elasticities up to 60."""
+    goods, theta = ["B06", "C10T12", "C16", "C24B"], np.array([60.0, 3.0, 11.0, 8.0])
+    left = np.zeros((len(CODES), len(CODES), len(goods)))
+    for k in range(365):
+        day = datetime.date(2022, 1, 1) + datetime.timedelta(k)
+        at = shipped.at(day, CODES, goods, data_year=2013).change(elasticity=theta)
+        assert not at.duty_in_data.any()
+        left += np.where(at.blocked, 0, at.weight) * ((1 + at.duty) * (1 + at.export_tax)) ** -theta / 365
+    at = shipped.at(DAY, CODES, goods)
+    for id in at.ids():
+        at.end(Lifting("all", id=id))
+    free = at.change(elasticity=theta)
+    found = free.weight * ((1 + free.duty_in_data) * (1 + free.export_tax_in_data)) ** theta
+    np.testing.assert_allclose(found, 1 / left, rtol=1e-11)
+    assert found[1, 0, 0] > 2
 
 
 def test_the_law_of_an_aggregate_country_is_the_mean_over_its_flows(shipped: Regime):
@@ -183,6 +296,27 @@ def test_lifting_never_cuts_and_imposing_never_raises(shipped: Regime):
         assert (shipped.weight(CODES, GOODS, on=DAY, without=[id]) >= now).all()
 
 
+def test_lifting_holds_a_flow_back_only_where_the_same_senders_duty_comes_to_bear(shipped: Regime):
+    """Weight and duties together, at an elasticity above all that ship."""
+    goods = ["B06", "C16", "C24B"]
+
+    def left(at: Position) -> tuple[np.ndarray, np.ndarray]:
+        change = at.change()
+        return np.where(change.blocked, 0, change.weight) * (1 + change.duty) ** -17, change.duty
+
+    codes = [RUS, USA, "CAN", "GBR"]
+    now, levied = left(shipped.at(DAY, codes, goods))
+    held = set()
+    for id in shipped.at(DAY, codes, goods).ids():
+        at = shipped.at(DAY, codes, goods)
+        at.end(Lifting("all", id=id))
+        after, duty = left(at)
+        lower = after < now * (1 - 1e-12)
+        assert (duty[lower] > levied[lower]).all()
+        held |= {id} if lower.any() else set()
+    assert "ca-2022-52-oil" in held
+
+
 def test_every_measure_imposed_and_lifted_leads_back(shipped: Regime):
     at = shipped.at("2014-01-01", CODES, GOODS)
     start = at.change()
@@ -214,7 +348,9 @@ def test_random_sets_in_any_order_lead_back(ids, random, day):
     for id in undo:
         step = Lifting("all", id=id)
         assert at.restore(step) if id in held else at.end(step)
-    np.testing.assert_allclose(at.change().weight, start.weight, rtol=1e-12)
+    back = at.change()
+    np.testing.assert_allclose(back.weight, start.weight, rtol=1e-12)
+    np.testing.assert_array_equal(back.duty, start.duty)
 
 
 @given(st.lists(st.sampled_from(IDS), unique=True, max_size=30), st.randoms())
@@ -225,6 +361,7 @@ def test_the_order_of_liftings_does_not_matter(ids, random):
         for id in order:
             at.end(Lifting("all", id=id))
     np.testing.assert_array_equal(one.change().weight, other.change().weight)
+    np.testing.assert_array_equal(one.change().duty, other.change().duty)
     direct = Regime.load().weight(CODES, GOODS, on=DAY, without=ids)
     np.testing.assert_array_equal(one.change().weight, direct)
 

@@ -1,5 +1,7 @@
 """Scenarios: how measures and liftings compose, what YAML may say, and that everything shipped works."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from detente.economy import Economy
 from detente.errors import InputError
 from detente.law import LIFT_RULES
 from detente.measure import AUTHORITIES, Lifting, Measure
-from detente.outcome import simulate
+from detente.prospect import simulate
 from detente.scenario import BASELINE, SHIPPED, Scenario, available
 from detente.world import World
 
@@ -161,7 +163,7 @@ def test_every_group_resolves_on_the_embedded_world(economy: Economy):
 
 def test_what_the_issue_asks_for_ships():
     wanted = "status-quo-2025 us-relief us-executive-relief us-relief-reversed all-lift embargo"
-    assert {*wanted.split(), "status-quo-2025-aggregate"} == set(available())
+    assert {*wanted.split(), "status-quo-2025-aggregate", "us-relief-at-risk"} == set(available())
 
 
 @pytest.mark.parametrize("name", available())
@@ -185,6 +187,7 @@ def test_a_shipped_scenario_has_an_equilibrium(name: str, which: str, request: p
     assert outcome.residual <= 1e-10  # the default tolerance
     assert np.isfinite(outcome.real_income).all()
     signs = {"us-relief": 1, "us-executive-relief": 1, "all-lift": 1, "us-relief-reversed": 0}
+    signs["us-relief-at-risk"] = 1
     russia = float(outcome.real_income.sel(country="RUS"))
     assert np.sign(russia if abs(russia) > 1e-9 else 0) == signs.get(name, -1)
 
@@ -208,11 +211,32 @@ def test_the_status_quo_undone_by_all_is_the_data_year_without_its_sanctions(eco
 STATUS_QUO = Scenario("s", as_of="2025-02-17")
 
 
-def law(economy: Economy, *steps) -> np.ndarray:
+def law(economy: Economy, *steps, cuts: str = "central") -> np.ndarray:
     """The same as `weight`, on the regime of February 2025."""
-    change = Scenario("test", measures=steps, base=STATUS_QUO).shock(economy).weight_change
+    change = Scenario("test", measures=steps, base=STATUS_QUO, cuts=cuts).shock(economy).weight_change
     assert change is not None
     return np.asarray(change)
+
+
+def test_a_scenario_at_an_end_of_its_ranges_says_so_and_uses_it(economy: Economy):
+    ranged = Measure("USA", "RUS", "cut", 0.5, "imports", "oil", range=(0.2, 0.6))
+    plain = Measure("CHN", "RUS", "cut", 0.5, "imports", "oil")
+    scenario = Scenario("s", measures=[ranged, plain])
+    usa, china, russia = (economy.countries.index(code) for code in ("USA", "CHN", "RUS"))
+    oil = economy.sectors.index("B06")
+    for cuts, left in (("low", 0.8), ("central", 0.5), ("high", 0.4)):
+        placed = replace(scenario, cuts=cuts)
+        weight = placed.shock(economy).weight_change
+        assert weight is not None
+        assert weight[usa, russia, oil] == pytest.approx(left, rel=ROUNDING)
+        assert weight[china, russia, oil] == pytest.approx(0.5, rel=ROUNDING)
+        told = f"taken at its {cuts} end" in placed.sentences()[0]
+        assert told == (cuts != "central")
+    with pytest.raises(InputError, match="Did you mean `low`"):
+        replace(scenario, cuts="lwo")
+    weights = [law(economy, cuts=cuts) for cuts in ("low", "central", "high")]
+    assert (weights[0] >= weights[1]).mean() > 0.99  # an early part in the data can turn a flow the other way
+    assert weights[0].sum() > weights[1].sum() > weights[2].sum()
 
 
 def test_a_keeping_stands_above_liftings_wherever_it_stands(economy: Economy):

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
+from detente import labels, yaml_file
 from detente import study as study_module
-from detente import yaml_file
+from detente.catalogue import load_catalogue
 from detente.errors import InputError
 from detente.evidence import load_ledger
 from detente.quantity import Quantity, Setting
 from detente.study import OPEN, REFUTED, SHIPPED, SUPPORTED, Bound, Claim, Panel, Study, run_study
 from detente.study_page import bars, page, write_study
+from detente.world import World
 
 ROOT = Path(__file__).parents[1]
 FILE = SHIPPED / "us-russia-2025.yaml"
@@ -138,6 +140,45 @@ def test_signs_that_theory_and_accounts_demand(done: Study):
     for setting, value in pull.values.items():
         after, before = found["eu-follows"].values[setting], found["eu-alone"].values[setting]
         assert value == pytest.approx(100 * (after / before - 1), rel=1e-9)
+
+
+def test_cost_a_head_is_worth_over_residents(done: Study):
+    """A dollar a head is the same money divided; every sender of the catalogue has its row."""
+    found = {q.key: q for one in done.claims for q in one.quantities()}
+    people = labels.population()
+    senders = sum(people[code] for code in labels.country_groups()["coalition"])
+    for head, money, residents in (
+        ("rus-cost-head", "rus-cost-usd", people["RUS"]),
+        ("senders-cost-head", "senders-cost-usd", senders),
+    ):
+        for setting, value in found[head].values.items():
+            assert value == pytest.approx(1e9 * found[money].values[setting] / residents, rel=1e-12)
+    parties = {
+        q["party"]
+        for key, q in CONTENT["quantities"].items()
+        if q["kind"] == "worth-per-head" and "head" in key
+    }
+    assert {m.sender for m in load_catalogue() if m.sender != "RUS"} <= parties
+    assert set(World.load().countries) <= people.keys()
+    assert people["DEU"] == 84_012_000
+
+
+def test_the_first_wave_is_every_measure_that_the_senders_imposed_before_2022(done: Study):
+    kept = {s["keep"]["id"] for s in CONTENT["scenarios"]["first-wave"]["measures"] if "keep" in s}
+    before = {
+        m.id
+        for m in load_catalogue().on("2025-02-17")
+        if m.reading and m.sender != "RUS" and str(m.adopted) < "2022-02-01"
+    }
+    assert kept == before
+    found = {q.key: q for one in done.claims for q in one.quantities()}
+    for who in ("rus", "senders"):
+        first, second, all_of = (found[f"{k}-{who}" if k else f"{who}-cost"] for k in ("first", "second", ""))
+        assert first.high < 0
+        for setting in first.values:  # changes of real income compound
+            both = (1 + first.values[setting] / 100) * (1 + second.values[setting] / 100)
+            near = 1e-9 if who == "rus" else 1e-6  # weights of a group's members move with their incomes
+            assert both == pytest.approx(1 + all_of.values[setting] / 100, rel=near)
 
 
 def test_what_has_happened_since_stands_in_the_ledger_and_came_after(done: Study):
@@ -289,5 +330,18 @@ def test_an_unknown_study_is_refused_with_the_nearest():
     assert study_module.available() == ["us-russia-2025"]
 
 
+def test_ranges_cover_both_ends_of_the_sizes(done: Study):
+    """Every modelled quantity stands at all three positions, and the largest measures cost the target most."""
+    found = {q.key: q for one in done.claims for q in one.quantities()}
+    assert {setting.cuts for setting in done.settings} == {"low", "central", "high"}
+    cost = found["rus-cost"].values
+    for setting in (s for s in done.settings if s.cuts == "central"):
+        low, high = (cost[str(setting._replace(cuts=cuts))] for cuts in ("low", "high"))
+        assert low > cost[str(setting)] >= high
+    settings = [str(s) for s in done.settings if s.reading == "measure by measure"]
+    assert set(found["first-rus"].values) == set(settings)
+
+
 def test_settings_read_as_words():
+    assert str(Setting("a", "b", "c", "low")) == "a, b, c, sizes at their low end"
     assert str(Setting("uniform-4", "balanced", "law")) == "uniform-4, balanced, law"

@@ -114,7 +114,8 @@ def test_a_share_sums_to_one_over_the_axis_said(economy: Economy):
 def test_a_shock_takes_the_axes_said_and_no_others(economy: Economy, name: str):
     axes = shape(ROWS["Shock", name], economy)
     kind = bool if name == "blocked" else float
-    situation(economy, Shock(**{name: np.zeros(axes, bool) if kind is bool else np.ones(axes)}))
+    nothing = kind is bool or name == "entry"  # which is refused where there is a flow
+    situation(economy, Shock(**{name: np.zeros(axes, kind) if nothing else np.ones(axes)}))
     with pytest.raises(InputError, match=name):
         situation(economy, Shock(**{name: np.ones(axes[::-1], kind)}))
 

@@ -103,6 +103,34 @@ def test_engine_equals_brute_force(kind: str, rule: str, seed: int, countries: i
     assert max(distances.values()) < EIGHT_DIGITS, distances
 
 
+@pytest.mark.parametrize("kind", ["none", "iceberg", "all"])
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_flow_that_enters_equals_brute_force(kind: str, rule: str, seed: int):
+    """Tastes for two flows are nil at first, in levels; then they are not, and other things change besides."""
+    final = brute.random_primitives(seed, 4, 3)
+    taste = final.taste.copy()
+    absent = [(2, 1, 0), (0, 3, 2)]
+    for cell in absent:
+        taste[cell] = 0.0
+    before = brute.solve(replace(final, taste=taste))
+    final = brute.with_rule(final, rule, before)
+    economy = _economy(final, before, rule, before.transfer)
+    entry = np.zeros(taste.shape)
+    for n, i, j in absent:  # what the newcomer's price, at costs as they were, makes of the buyer's spending
+        paid = before.cost[i, j] * final.iceberg[n, i, j]
+        paid *= (1 + final.tariff[n, i, j]) * (1 + final.export_tax[n, i, j])
+        entry[n, i, j] = final.taste[n, i, j] * (paid / before.price[n, j]) ** -final.theta[j]
+        assert entry[n, i, j] > 0.005
+        assert economy.trade_share[n, i, j] == 0
+    case = _change(final, kind, seed)
+    after = brute.solve(case.primitives, start=before)
+    found = solve(economy, replace(case.shock, entry=entry), tolerance=ENGINE_TOLERANCE)
+    assert all(found.trade_share()[cell] > 1e-4 for cell in absent)
+    distances = _worst(found, before, after)
+    assert max(distances.values()) < EIGHT_DIGITS, distances
+
+
 @pytest.mark.parametrize("kind", ["iceberg", "tariff", "export-tax", "ban", "all"])
 @pytest.mark.parametrize("duties", [False, True])
 def test_balanced_closure_equals_brute_force_without_transfers(kind: str, duties: bool):

@@ -26,13 +26,15 @@ _HOME = {
     "Shock": "shock",
     "Lifting": "measure",
     "Measure": "measure",
+    "PossibleOutcome": "possible",
     "Scenario": "scenario",
     "Equilibrium": "equilibrium",
     "Result": "equilibrium",
     "balance": "equilibrium",
     "solve": "equilibrium",
     "Outcome": "outcome",
-    "simulate": "outcome",
+    "Prospect": "prospect",
+    "simulate": "prospect",
     "replicate_nafta": "replication",
     "write_report": "report",
     "DetenteError": "errors",
@@ -58,7 +60,9 @@ if TYPE_CHECKING:
     from detente.measure import Lifting as Lifting
     from detente.measure import Measure as Measure
     from detente.outcome import Outcome as Outcome
-    from detente.outcome import simulate as simulate
+    from detente.possible import PossibleOutcome as PossibleOutcome
+    from detente.prospect import Prospect as Prospect
+    from detente.prospect import simulate as simulate
     from detente.replication import replicate_nafta as replicate_nafta
     from detente.report import write_report as write_report
     from detente.scenario import Scenario as Scenario

@@ -5,7 +5,7 @@ counted once. docs/study.md lists them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from inspect import signature
@@ -24,6 +24,7 @@ from detente.law import LAPSED, LIFTED, LegalMeasure
 from detente.outcome import Outcome, simulate
 from detente.quantity import RECORDED, Quantity, Setting
 from detente.scenario import Scenario
+from detente.sizes import CENTRAL
 from detente.world import World
 
 Counted = tuple[dict[str, float], str]
@@ -54,8 +55,9 @@ class Bench:
             pair = (setting.elasticities, setting.closure)
             if pair not in self._economies:
                 self._economies[pair] = calibrate(self.world, *pair)
-            names = [self._situation(setting.reading, name) for name in (scenario, against)]
-            self._outcomes[key] = simulate(self._economies[pair], *names)
+            sides = [self._situation(setting.reading, name) for name in (scenario, against)]
+            placed = [replace(Scenario.load(side), cuts=setting.cuts) for side in sides]
+            self._outcomes[key] = simulate(self._economies[pair], *placed)
         return self._outcomes[key]
 
     def _situation(self, reading: str, name: str) -> Any:
@@ -105,7 +107,7 @@ class Bench:
     def situations(self) -> list[Scenario]:
         """Every situation that was solved, once, as the scenario it is."""
         found = [s for o in self._outcomes.values() for s in (o.situation_before, o.situation_after)]
-        return list({s.name: s for s in found if isinstance(s, Scenario)}.values())
+        return list({s.name: replace(s, cuts=CENTRAL) for s in found if isinstance(s, Scenario)}.values())
 
     def elasticities(self) -> dict[str, str]:
         """{name: source} of the sets used."""
@@ -152,6 +154,19 @@ def worth(
     """Equivalent variation of a country or group, USD billion a year."""
     outcome = bench.outcome(setting, scenario, against)
     return outcome.group(_members(outcome, party, without))["equivalent_variation"]
+
+
+def worth_per_head(
+    bench: Bench, setting: Setting, scenario: str, against: str, party: str, without: str = ""
+) -> float:
+    """Equivalent variation of a country or group over its residents, USD a head a year."""
+    outcome = bench.outcome(setting, scenario, against)
+    members, known = _members(outcome, party, without), labels.population()
+    unknown = [code for code in members if code not in known]
+    if unknown:
+        raise InputError(f"there is no population of {', '.join(unknown)} in `data/population.csv`.")
+    billions = worth(bench, setting, scenario, against, party, without)
+    return 1e9 * billions / sum(known[code] for code in members)
 
 
 def worth_of_following(
@@ -294,8 +309,8 @@ def _ratio(part: float, whole: float) -> float:
 MODEL: dict[str, Callable[..., float]] = {
     function.__name__.replace("_", "-"): function
     for function in (
-        real_income, worth, worth_of_following, relative_loss, relative_worth, burden_above_fair, part_of_gain,
-        trade, trade_worth, import_share, share_gained, gap_filled, income_gained, output,
+        real_income, worth, worth_per_head, worth_of_following, relative_loss, relative_worth, burden_above_fair,
+        part_of_gain, trade, trade_worth, import_share, share_gained, gap_filled, income_gained, output,
     )
 }  # fmt: skip
 

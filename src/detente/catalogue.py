@@ -45,6 +45,25 @@ class Finding(NamedTuple):
     text: str
 
 
+class Overdue(NamedTuple):
+    """Measures of one sender whose renewal was due on the same day and is not entered.
+
+    kept: the day up to which the sender's file is kept; a date after it lies outside what the file can know.
+    """
+
+    sender: str
+    due: date
+    kept: date
+    measures: tuple[str, ...]
+
+    @property
+    def why(self) -> str:
+        """Why nothing is entered: the file was not kept so far, or it was and holds no act."""
+        if self.due > self.kept:
+            return f"due after {self.kept}, up to which the file is kept"
+        return f"the file is kept up to {self.kept} and names no act that renews or ends them"
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """Measures, in the order of files and entries. as_of: {sender: date up to which its file is kept}."""
@@ -102,6 +121,19 @@ class Catalogue:
         day = date.today() if today is None else as_date(today)
         return [finding for measure in self for finding in _findings(measure, day, self.as_of)]
 
+    def overdue(self, today: date | str | None = None) -> list[Overdue]:
+        """Renewals that were due before that day (default: today) and are not entered, by sender and date."""
+        day = date.today() if today is None else as_date(today)
+        groups: dict[tuple[str, date], list[str]] = {}
+        for measure in self:
+            due = _missed(measure, day)
+            if due:
+                groups.setdefault((measure.sender, due), []).append(measure.id)
+        return [
+            Overdue(sender, due, self.as_of[sender], tuple(ids))
+            for (sender, due), ids in sorted(groups.items(), key=lambda group: (group[0][0], group[0][1]))
+        ]
+
     def __repr__(self) -> str:
         senders = Counter(measure.sender for measure in self)
         return f"<Catalogue: {len(self)} measures; " + ", ".join(f"{k} {v}" for k, v in senders.items()) + ">"
@@ -148,9 +180,10 @@ def _findings(measure: LegalMeasure, day: date, as_of: Mapping[str, date]) -> It
         yield Finding(measure.id, "url", "no source has an address")
     if measure.state(day) != IN_FORCE:
         return
-    due = measure.renewal
-    if due and due.date < day:
-        yield Finding(measure.id, "renewal", f"renewal was due on {due.date}; what happened is not entered")
+    due = _missed(measure, day)
+    if due:
+        told = Overdue(measure.sender, due, as_of.get(measure.sender, due), (measure.id,)).why
+        yield Finding(measure.id, "renewal", f"renewal was due on {due}; {told}")
     ended = [e for e in measure.history if e.event == "waived" and e.until and e.until < day]
     if ended and ended[-1] == measure.history[-1]:
         yield Finding(
@@ -159,6 +192,12 @@ def _findings(measure: LegalMeasure, day: date, as_of: Mapping[str, date]) -> It
     kept = as_of.get(measure.sender)
     if kept and day - kept > STALE:
         yield Finding(measure.id, "stale", f"the file is kept up to {kept} only")
+
+
+def _missed(measure: LegalMeasure, day: date) -> date | None:
+    """The date of a renewal that was due before that day and is not entered, of a measure in force."""
+    due = measure.renewal
+    return due.date if due and due.date < day and measure.state(day) == IN_FORCE else None
 
 
 # Files ------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Charts of an outcome: one function each, one theme, a caption that says what was compared and on which
 data.
 
-Every public function takes an `Outcome` and returns an `altair` chart, so a user can restyle it;
+Every public function takes an `Outcome`, or a `Prospect`, whose expectation it draws, and returns an `altair`
+chart, so a user can restyle it;
 `save_chart` writes it. They are built as plain Vega-Lite specifications (`*_spec`), which the report draws
 directly: altair's checking and copying takes longer than the drawing. Blue is a gain or an increase,
 orange a loss or a decrease (colour-blind safe).
@@ -19,12 +20,13 @@ from . import drawing, labels
 from .digits import format_usd, nice_ceiling
 from .drawing import FONT, INK, QUIET, SCHEMA
 from .errors import InputError
-from .tables import Row, data_line, income_rows, largest, partner_rows, party_row
+from .tables import Row, data_line, expected_over, income_rows, largest, partner_rows, party_name, party_row
 
 if TYPE_CHECKING:
     import altair as alt
 
-    from .outcome import Outcome
+    from .comparison import Comparison
+    from .prospect import Prospect
 
 Spec = dict[str, Any]
 Parties = Sequence[str] | Mapping[str, Sequence[str]]
@@ -65,7 +67,7 @@ THEME: Spec = {
 }  # fmt: skip
 
 
-def real_income_map(outcome: "Outcome") -> "alt.VConcatChart":
+def real_income_map(outcome: "Comparison") -> "alt.VConcatChart":
     """World map of the change in real income, percent; Equal Earth projection, scale symmetric about zero.
 
     The scale ends at a round number near the 95th percentile of absolute changes; the caption names the
@@ -74,7 +76,7 @@ def real_income_map(outcome: "Outcome") -> "alt.VConcatChart":
     return _altair(real_income_map_spec(outcome))
 
 
-def real_income_bars(outcome: "Outcome", parties: Parties) -> "alt.VConcatChart":
+def real_income_bars(outcome: "Comparison", parties: Parties) -> "alt.VConcatChart":
     """Bars of the change in real income, percent, for countries and country groups.
 
     `parties` are codes or group names, or {heading: codes}, which draws one panel a heading. A panel that
@@ -84,7 +86,7 @@ def real_income_bars(outcome: "Outcome", parties: Parties) -> "alt.VConcatChart"
     return _altair(real_income_bars_spec(outcome, parties))
 
 
-def trade_by_partner(outcome: "Outcome", country: str = "RUS", top: int = 12) -> "alt.VConcatChart":
+def trade_by_partner(outcome: "Comparison", country: str = "RUS", top: int = 12) -> "alt.VConcatChart":
     """Change in one country's exports and imports by partner, USD billion, the `top` partners that change
     most.
 
@@ -95,7 +97,7 @@ def trade_by_partner(outcome: "Outcome", country: str = "RUS", top: int = 12) ->
 
 
 def trade_by_product(
-    outcome: "Outcome", country: str = "RUS", products: Mapping[str, str] = PRODUCTS, top: int = 10
+    outcome: "Comparison", country: str = "RUS", products: Mapping[str, str] = PRODUCTS, top: int = 10
 ) -> "alt.VConcatChart":
     """Change in one country's exports of some products by buyer, USD billion, the `top` buyers that change
     most.
@@ -110,7 +112,7 @@ def trade_by_product(
 # ----------------------------------------------------------------------------------------------
 
 
-def real_income_map_spec(outcome: "Outcome") -> Spec:
+def real_income_map_spec(outcome: "Comparison") -> Spec:
     """The Vega-Lite specification behind `real_income_map`."""
     rows = income_rows(outcome)
     limit, beyond = map_limit([row["value"] for row in rows])
@@ -130,7 +132,7 @@ def real_income_map_spec(outcome: "Outcome") -> Spec:
     return _framed(chart, "Change in real income", "percent", outcome, note)
 
 
-def real_income_bars_spec(outcome: "Outcome", parties: Parties) -> Spec:
+def real_income_bars_spec(outcome: "Comparison", parties: Parties) -> Spec:
     """The Vega-Lite specification behind `real_income_bars`."""
     panels = parties if isinstance(parties, Mapping) else {"": parties}
     rows = {head: [party_row(outcome, name) for name in names] for head, names in panels.items() if names}
@@ -147,7 +149,7 @@ def real_income_bars_spec(outcome: "Outcome", parties: Parties) -> Spec:
     return _framed(stacked, "Change in real income", "percent", outcome)
 
 
-def trade_by_partner_spec(outcome: "Outcome", country: str = "RUS", top: int = 12) -> Spec:
+def trade_by_partner_spec(outcome: "Comparison", country: str = "RUS", top: int = 12) -> Spec:
     """The Vega-Lite specification behind `trade_by_partner`."""
     rows = partner_rows(outcome, country)
     flows = {"exports": "Exports", "imports": "Imports"}
@@ -156,7 +158,7 @@ def trade_by_partner_spec(outcome: "Outcome", country: str = "RUS", top: int = 1
 
 
 def trade_by_product_spec(
-    outcome: "Outcome", country: str = "RUS", products: Mapping[str, str] = PRODUCTS, top: int = 10
+    outcome: "Comparison", country: str = "RUS", products: Mapping[str, str] = PRODUCTS, top: int = 10
 ) -> Spec:
     """The Vega-Lite specification behind `trade_by_product`."""
     held = {code: head for code, head in products.items() if code in outcome.data["sector"].values}
@@ -170,6 +172,17 @@ def trade_by_product_spec(
     return _framed(_panels(rows, held, top, outcome.money), headline, f"{outcome.money} a year", outcome)
 
 
+def outcomes_spec(prospect: "Prospect", country: str) -> Spec:
+    """Bars of the change in one country's real income, percent: expected, then by outcome."""
+    sides = {"Expected": prospect, **prospect.outcomes}
+    rows = [party_row(side, country) | {"name": name} for name, side in sides.items()]
+    headline = f"{party_name(country)}: change in real income by outcome"
+    title: Spec = {"text": "", "fontSize": 1}
+    weights = ", ".join(f"{entry.name} {entry.weight}" for entry in prospect.situation_after.outcomes)
+    bars = _bars(rows, _domain(rows, PLOT), PLOT, title=title, axis="Change in real income, %")
+    return _framed(bars, headline, "Percent", prospect, f"Probabilities: {weights}.")
+
+
 def map_limit(values: Sequence[float]) -> tuple[float, bool]:
     """End of the colour scale, a round number at or above the 95th percentile of |value|, and whether
     values lie beyond."""
@@ -180,11 +193,11 @@ def map_limit(values: Sequence[float]) -> tuple[float, bool]:
     return limit, size[-1] > limit
 
 
-def caption(outcome: "Outcome") -> str:
+def caption(outcome: "Comparison") -> str:
     """What was compared, on which data, under which closure and elasticities, in one line."""
     about = outcome.provenance
     return (
-        f"{outcome.scenario} against {outcome.against}. Data: {data_line(outcome)}; "
+        f"{outcome.scenario} against {outcome.against}{expected_over(outcome)}. Data: {data_line(outcome)}; "
         f"deficits: {about['closure']}; trade elasticities: {about['elasticities']['name']}."
     )
 
@@ -365,7 +378,7 @@ def _map(known: Sequence[Row], points: Sequence[Row], limit: float, beyond: bool
     }
 
 
-def _framed(chart: Spec, headline: str, unit: str, outcome: "Outcome", note: str = "") -> Spec:
+def _framed(chart: Spec, headline: str, unit: str, outcome: "Comparison", note: str = "") -> Spec:
     """Title above, caption below, the theme around."""
     words = {"headline": headline, "unit": unit, "caption": caption(outcome), "note": note}
     titled = chart | {"title": {"text": headline, "subtitle": unit, "fontSize": 16, "offset": 12}}

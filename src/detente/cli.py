@@ -7,6 +7,7 @@ Exit codes: 0 done; 2 input that cannot be used; 3 no equilibrium.
 import json
 import os
 import sys
+from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +20,7 @@ from detente.terminal import busy, fill
 from detente.version import __version__
 
 if TYPE_CHECKING:
-    from detente.outcome import Outcome
+    from detente.comparison import Comparison
     from detente.replication import Nafta
     from detente.world import World
 
@@ -77,6 +78,9 @@ def run(
     against: Annotated[
         str | None, typer.Option(help="Situation to compare with. Default: the one the scenario names.")
     ] = None,
+    cuts: Annotated[
+        str, typer.Option(help="Where in its range each size is taken: low, central or high.")
+    ] = "central",
     out: Annotated[Path | None, typer.Option(help="Folder for the report, charts and tables.")] = None,
     tolerance: Annotated[float, typer.Option(help="Largest relative residual accepted.")] = 1e-10,
     as_json: Annotated[
@@ -94,7 +98,7 @@ def run(
         from detente.report import prepare
 
         prepare()
-    outcome = _compute(scenario, against, world, elasticities, deficits, tolerance)
+    outcome = _compute(scenario, against, world, elasticities, deficits, tolerance, cuts)
     if out is not None:
         _write(outcome, out)
     if as_json:
@@ -111,15 +115,21 @@ def run(
 
 
 def _compute(
-    scenario: str, against: str | None, world: str | None, elasticities: str, deficits: str, tolerance: float
-) -> "Outcome":
+    scenario: str,
+    against: str | None,
+    world: str | None,
+    elasticities: str,
+    deficits: str,
+    tolerance: float,
+    cuts: str,
+) -> "Comparison":
     with busy("Reading scenario and world"):
         from detente.scenario import Scenario
 
-        wanted = Scenario.load(scenario)
-        compared = Scenario.load(wanted.against if against is None else against)
+        wanted = replace(Scenario.load(scenario), cuts=cuts)
+        compared = replace(Scenario.load(wanted.against if against is None else against), cuts=cuts)
         from detente.calibration import calibrate
-        from detente.outcome import simulate
+        from detente.prospect import simulate
 
         economy = calibrate(_world(world), elasticities, deficits)
     with busy("Solving"):
@@ -135,7 +145,7 @@ def _refuse_unwritable(out: Path) -> None:
         raise InputError(f"`--out {out}`: nothing may be written in `{present}`. Name another folder.")
 
 
-def _write(outcome: "Outcome", out: Path) -> None:
+def _write(outcome: "Comparison", out: Path) -> None:
     with busy("Writing the report"):
         from detente.report import write_report
 

@@ -48,6 +48,10 @@ def _print_trade(found: "Difference", year: object) -> None:
     from detente.digits import format_usd
     from detente.tables import party_name
 
+    if found.expected:
+        names = " and ".join(found.expected)
+        text = f"Trade under {names} is what is expected over the possible outcomes, by their probabilities."
+        typer.echo("\n".join(lines((text,), (110,))) + "\n")
     for word, trade in (("freer", found.freer), ("held tighter", found.tighter)):
         total = float(trade.sum())
         if not total:

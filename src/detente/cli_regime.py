@@ -409,6 +409,16 @@ def _print_quality(catalogue: "Catalogue", findings: "list[Finding]", day: date)
     typer.echo("A measure is as good as the weakest of its number, first date and lift rule.\n")
     found = [(kind, f"{kinds[kind]}", meaning) for kind, meaning in KINDS.items()]
     typer.echo(table(("finding", "count", "meaning"), found, (16, 8, 58), (1,)))
+    late = [
+        (_sender(late.sender), f"{late.due}", f"{len(late.measures)}", late.why)
+        for late in catalogue.overdue(day)
+    ]
+    if late:
+        typer.echo(
+            "\n"
+            + table(("renewal of", "due by", "measures", "why it is missing"), late, (16, 10, 8, 72), (2,))
+        )
+        typer.echo("They count as in force here; in law they lapsed, unless an act renewed them.")
     typer.echo(
         f"\n{_count(len(findings), 'finding')} on {_count(len(touched))}; "
         "`detente regime check --kind unverified` lists those of a kind."

@@ -21,13 +21,13 @@ def first_order(
     trade_cost = −Σ_j Σ_i M_ni (d̂_ni − 1) / I_n, the resource cost of frictions (absent from the paper)
     total: their sum.
     M is imports at the border, E exports net of the exporter's tax; hats are ratios between the two situations. Raises
-    `InputError` where a flow is banned in one of them only: its friction is infinite.
+    `InputError` where a flow is banned or enters in one of them only: its friction is infinite.
     """
     flow, flow_after = before.trade(), after.trade()
     if ((flow > 0) != (flow_after > 0)).any():
         raise InputError(
-            "The first-order split is not defined when a flow is banned in one of the two situations: its friction is "
-            "infinite. Use `real_income`, which is exact, or replace the ban by a deep cut."
+            "The first-order split is not defined when a flow is banned or enters in one of the two situations: its "
+            "friction is infinite. Use `real_income`, which is exact, or replace the ban by a deep cut."
         )
     shape = flow.shape
     income = np.asarray(before.income)

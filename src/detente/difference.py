@@ -1,7 +1,8 @@
 """What differs between two scenarios: in words, and in the trade of the data year that is treated differently.
 
 A flow is treated differently where its trade weight, at unchanged prices, is another one: cuts and bans, and the
-costs and duties turned into weights by the sector's trade elasticity. Nothing is solved.
+costs and duties turned into weights by the sector's trade elasticity. Nothing is solved. Of a scenario with possible
+outcomes it is the expected weight, the mean over them by their probabilities.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ class Difference:
 
     only_first, only_second, both: sentences. freer, tighter [exporter, importer, sector]: trade of the data year,
     USD billion, of the flows that the second leaves freer, or holds tighter, than the first. direct: the change at
-    unchanged prices of all flows, same axes and unit: the second's trade less the first's.
+    unchanged prices of all flows, same axes and unit: the second's trade less the first's. expected: names of those that
+    have possible outcomes, whose trade is the expected one.
     """
 
     first: str
@@ -41,6 +43,7 @@ class Difference:
     freer: xr.DataArray
     tighter: xr.DataArray
     direct: xr.DataArray
+    expected: tuple[str, ...] = ()
 
     def partners(self, trade: xr.DataArray, most: int = 8) -> list[tuple[str, str, float]]:
         """(exporter, importer, USD billion) of the largest parts of `trade`; the EU's members count as one."""
@@ -61,9 +64,7 @@ def compare(first: Scenario, second: Scenario, world: "World", economy: "Economy
     """Raises `InputError` where a scenario names what the world does not have."""
     mine, other = first.sentences(), second.sentences()
     flows = trade(world)
-    before, after = (
-        weight(scenario.shock(economy), economy).transpose(1, 0, 2) for scenario in (first, second)
-    )
+    before, after = (expected_weight(scenario, economy).transpose(1, 0, 2) for scenario in (first, second))
     freer, tighter = after > before * (1 + SAME), after < before * (1 - SAME)
     return Difference(
         first.name,
@@ -74,7 +75,16 @@ def compare(first: Scenario, second: Scenario, world: "World", economy: "Economy
         flows.where(freer, 0.0),
         flows.where(tighter, 0.0),
         flows * (after - before),
+        tuple(dict.fromkeys(side.name for side in (first, second) if side.outcomes)),
     )
+
+
+def expected_weight(scenario: Scenario, economy: "Economy") -> "NDArray":
+    """The trade weight of a scenario [importer, exporter, sector], the mean over its outcomes where it has them."""
+    if not scenario.outcomes:
+        return weight(scenario.shock(economy), economy)
+    parts = zip(scenario.outcomes, scenario.branches().values(), strict=True)
+    return np.sum([o.probability * weight(branch.shock(economy), economy) for o, branch in parts], axis=0)
 
 
 def weight(shock: "Shock", economy: "Economy") -> "NDArray":

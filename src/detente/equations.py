@@ -2,8 +2,9 @@
 
 Letters: n importer (buyer), i exporter (seller), j sector of the good, k sector of its user. Hats are ratios to the
 baseline; levels are in units of world factor income, the numéraire. Nothing here knows how the equations are solved, and
-nothing has a scenario axis. Trade weights carry the scenario: `trade_weight` = π_nij κ̂_nij^(−θ_j), zero where trade is
-banned, so that no function ever forms the counterfactual share of each importer, exporter and sector.
+nothing has a scenario axis. Trade weights carry the scenario: `trade_weight` = π_nij κ̂_nij^(−θ_j), with an entry share in
+the place of a nil π where the scenario revives a flow, and zero where trade is banned, so that no function ever forms the
+counterfactual share of each importer, exporter and sector.
 
 Production and consumption are Cobb–Douglas above the Armington nest (ζ = ε = φ = 1); other nests replace `unit_cost` and
 `consumption_spending`.

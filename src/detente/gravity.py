@@ -67,6 +67,12 @@ def unsanctioned_share(economy: Economy) -> NDArray[np.float64]:
     return _spread("_share", economy.countries, economy.sectors)
 
 
+def entry_share(economy: Economy) -> NDArray[np.float64]:
+    """`unsanctioned_share` where the economy has no such flow, NaN where it has [importer, exporter, sector]."""
+    nil = np.asarray(economy.trade_share) == 0
+    return np.where(nil, unsanctioned_share(economy), np.nan)
+
+
 def _spread(kind: str, countries: Sequence[str], sectors: Sequence[str]) -> NDArray[np.float64]:
     """`exports` and `imports` of `kind` on [importer, exporter, sector], NaN elsewhere."""
     values = np.full((len(countries), len(countries), len(sectors)), np.nan)

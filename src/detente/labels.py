@@ -30,6 +30,12 @@ def countries() -> dict[str, dict[str, str]]:
 
 
 @cache
+def population() -> dict[str, int]:
+    """Residents by ISO3 code, estimates of 2024 or 2025 (`population.csv`; its source stands in LICENSES.md)."""
+    return {row["iso3"]: int(row["population"]) for row in _rows("population.csv")}
+
+
+@cache
 def sectors() -> dict[str, dict[str, str]]:
     """Rows of `sectors.csv` by code: name (short, for charts), long_name, group."""
     return {row["code"]: row for row in _rows("sectors.csv")}

@@ -16,10 +16,12 @@ from detente.catalogue import Catalogue
 from detente.errors import InputError
 from detente.law import IN_FORCE, LIFT_RULES
 from detente.measure import Lifting, spoken
+from detente.sizes import CENTRAL, placed
 
 BLOC = "EU27"
 KINDS = ("quantity", "duty", "export-tax", "cost")
 CHANNELS = ("trade", "finance", "transport")
+SHUT = 0.9  # a sender's own cut from which on its duty on the same flow does not count: what may not come pays none
 Countries = Sequence[str]
 
 
@@ -29,12 +31,15 @@ class Change:
 
     weight: factor on the trade weight, today's remainder over the data year's mean remainder, 1 where blocked.
     blocked: nothing is left. cost: factor on trade costs. duty, export_tax: rates in force, in points.
-    duty_in_data, export_tax_in_data: the mean rates of the data year.
+    cost_in_data, duty_in_data, export_tax_in_data: the mean factor and rates of the data year (`Grid.change`).
+    eased: by how much today's remainder exceeds the data year's mean one, 0 where it does not.
     """
 
     weight: NDArray[np.float64]
     blocked: NDArray[np.bool_]
+    eased: NDArray[np.float64]
     cost: NDArray[np.float64]
+    cost_in_data: NDArray[np.float64]
     duty: NDArray[np.float64]
     export_tax: NDArray[np.float64]
     duty_in_data: NDArray[np.float64]
@@ -46,11 +51,18 @@ class Grid:
 
     Entries are ordered by kind, flow, channel and border, so that the largest of a family is one `reduceat`, and
     what compounds another. A world of fewer codes (the tiny one) is worked out on the embedded table and averaged
-    by the flows of that table.
+    by the flows of that table. sizes: where in its range each size is taken (`sizes.CUTS`).
     """
 
-    def __init__(self, catalogue: Catalogue, countries: Countries, sectors: Countries, data_year: int):
-        self.catalogue = catalogue
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        countries: Countries,
+        sectors: Countries,
+        data_year: int,
+        sizes: str = CENTRAL,
+    ):
+        self.catalogue, self.sizes = catalogue, sizes
         self.countries, self.sectors = list(countries), list(sectors)
         self._refine()
         self.measures = [measure for measure in catalogue if measure.reading]
@@ -74,7 +86,20 @@ class Grid:
         place, self._places = np.unique(family // (2 * len(CHANNELS)), return_index=True)
         self.kind_of, self._cell_of = place // cells, place % cells
         self._sign = np.where(family // (2 * len(CHANNELS)) // cells == 0, -1.0, 1.0)
-        self.in_data = self._mean(data_year, shown[order])
+        self._gate(
+            family // (2 * len(CHANNELS)) // cells, family // (2 * len(CHANNELS)) % cells * 2 + family % 2
+        )
+        self._spells, self._year = self._spells_of(data_year, shown[order])
+        self.in_data = self._spells @ self._year
+
+    def _gate(self, kind: NDArray[np.int_], border: NDArray[np.int_]) -> None:
+        """For families of these kinds and borders of a flow: the cuts at each border, and the taxes behind them."""
+        cuts, taxes = np.flatnonzero(kind == 0), np.flatnonzero((kind == 1) | (kind == 2))
+        self._cuts = cuts[np.argsort(border[cuts], kind="stable")]
+        shut, self._cuts_from = np.unique(border[self._cuts], return_index=True)
+        behind = np.isin(border[taxes], shut)
+        self._taxes = taxes[behind]
+        self._cut_of_tax = np.searchsorted(shut, border[self._taxes])
 
     def _refine(self) -> None:
         """Codes to work with, and where each belongs: the world's own, or those of the embedded table."""
@@ -127,7 +152,7 @@ class Grid:
         if kind in (1, 2):
             channel = 0
         n = len(cell)
-        size = 1.0 if reading.instrument == "ban" else reading.size or 0.0
+        size = 1.0 if reading.instrument == "ban" else placed(reading.size, reading.range, self.sizes) or 0.0
         shown = np.nan if reading.in_data is None else reading.in_data
         return (
             np.full(n, m),
@@ -163,13 +188,17 @@ class Grid:
     def factors(self, sizes: NDArray[np.float64]) -> NDArray[np.float64]:
         """What is left of a flow, or one plus the rate on it, by kind and flow, for sizes by entry (last axis).
 
-        The largest of a family binds; families compound.
+        The largest of a family binds; families compound. A duty or export tax behind a cut of `SHUT` or more that the
+        same sender makes at the same border is nil.
         """
         binding = np.maximum.reduceat(sizes, self._families, axis=-1)
+        if self._taxes.size:
+            cut = np.maximum.reduceat(binding[..., self._cuts], self._cuts_from, axis=-1)
+            binding[..., self._taxes] *= cut[..., self._cut_of_tax] < SHUT
         return np.multiply.reduceat(1 + self._sign * binding, self._places, axis=-1)
 
-    def _mean(self, year: int, shown: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The mean of `factors` over the days of a year, for each kind and flow."""
+    def _spells_of(self, year: int, shown: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
+        """The spells of a year without a change of law, as shares of its days, and `factors` in each of them."""
         first, after = datetime.date(year, 1, 1), datetime.date(year + 1, 1, 1)
         days = {first}
         for measure in self.measures:
@@ -180,18 +209,54 @@ class Grid:
                     days.add(event.until + datetime.timedelta(1))
         starts = sorted(day for day in days if first <= day < after)
         lengths = np.diff([day.toordinal() for day in (*starts, after)])
-        total = np.zeros(len(self._places))
-        for start, length in zip(starts, lengths.tolist(), strict=True):
-            sizes = np.where(np.isnan(shown), np.where(self.in_force(start), self.size, 0.0), shown)
-            total += length * self.factors(sizes)
-        return total / lengths.sum()
+        active = np.array([self.in_force(start) for start in starts])
+        sizes = np.where(np.isnan(shown), np.where(active, self.size, 0.0), shown)
+        return lengths / lengths.sum(), self.factors(sizes)
 
-    def change(self, active: NDArray[np.bool_]) -> Change:
-        """The change that the active entries make to the data year. Raises `InputError` for a zero to revive."""
+    def _in_spells(self, kind: int, cells: NDArray[np.int_]) -> NDArray[np.float64]:
+        """The factors of a kind on flows [spell, flow], 1 where it has none."""
+        own = np.flatnonzero(self.kind_of == kind)
+        if not own.size:
+            return np.ones((1, len(cells)))
+        at = np.minimum(np.searchsorted(self._cell_of[own], cells), len(own) - 1)
+        return np.where(self._cell_of[own[at]] == cells, self._year[:, own[at]], 1.0)
+
+    def _rate_in_data(self, kind: int, elasticity: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        """One plus the rate which, levied all year, leaves of each flow what the rates of the year's days left."""
+        places = self.kind_of == kind
+        mean, cells = self.in_data[places], self._cell_of[places]
+        if elasticity is None:
+            return mean
+        theta = elasticity[self._sector_in][cells % len(self.fine[1])]
+        before = self._in_spells(0, cells)
+        if kind == 2:
+            before = before * self._in_spells(1, cells) ** -theta
+        after = self._spells @ (before * self._in_spells(kind, cells) ** -theta)
+        before = self._spells @ np.broadcast_to(before, (len(self._spells), len(cells)))
+        left = np.divide(after, before, out=mean**-theta, where=before > 0)
+        return left ** (-1 / theta)
+
+    def change(
+        self,
+        active: NDArray[np.bool_],
+        absent: NDArray[np.bool_] | None = None,
+        elasticity: NDArray[np.float64] | None = None,
+    ) -> Change:
+        """The change that the active entries make to the data year.
+
+        absent [importer, exporter, sector]: flows that the table does not have, whose ratio (1 where a ban held for the
+        whole data year) means nothing. elasticity [sector]: trade elasticities, at which the rates of the year's days
+        become one; without them the plain mean. Raises `InputError` for any other zero to revive.
+        """
         now = self.factors(np.where(active, self.size, 0.0))
         kinds = [self.kind_of == k for k in range(len(KINDS))]
         left, shown = now[kinds[0]], self.in_data[kinds[0]]
-        lost = (shown == 0) & (left > 0)
+        back = (shown == 0) & (left > 0)
+        lost = (
+            back
+            if absent is None or self._flows is not None
+            else back & ~absent.flat[self._cell_of[kinds[0]]]
+        )
         if lost.any():
             n, i, j = np.unravel_index(self._cell_of[kinds[0]][lost][0], self.fine_shape)
             raise InputError(
@@ -199,25 +264,28 @@ class Grid:
                 f"{labels.country_name(self.fine[0][i])} to {labels.country_name(self.fine[0][n])}, so the table "
                 "has nothing to bring back. State it as a cut below 1, or keep it in force."
             )
-        ratio = np.divide(left, shown, out=np.zeros_like(left), where=shown > 0)
+        ratio = np.divide(left, shown, out=back.astype(float), where=shown > 0)
         weight = self.spread(ratio, 0)
         blocked = weight == 0
         rates = {
-            k: (self.spread(now[kinds[k]], k) - 1, self.spread(self.in_data[kinds[k]], k) - 1) for k in (1, 2)
+            k: (self.spread(now[kinds[k]], k) - 1, self.spread(self._rate_in_data(k, elasticity), k) - 1)
+            for k in (1, 2)
         }
         return Change(
             weight=np.where(blocked, 1.0, weight),
             blocked=blocked,
+            eased=self.spread(np.maximum(left - shown, 0), 0, elsewhere=0),
             cost=self.spread(now[kinds[3]] / self.in_data[kinds[3]], 3),
+            cost_in_data=self.spread(self.in_data[kinds[3]], 3),
             duty=rates[1][0],
             export_tax=rates[2][0],
             duty_in_data=rates[1][1],
             export_tax_in_data=rates[2][1],
         )
 
-    def spread(self, values: NDArray[np.float64], kind: int) -> NDArray[np.float64]:
-        """Values of one kind over [importer, exporter, sector] of the world, 1 elsewhere."""
-        full = np.ones(self.fine_shape)
+    def spread(self, values: NDArray[np.float64], kind: int, elsewhere: float = 1.0) -> NDArray[np.float64]:
+        """Values of one kind over [importer, exporter, sector] of the world, `elsewhere` on all other flows."""
+        full = np.full(self.fine_shape, float(elsewhere))
         full.reshape(-1)[self._cell_of[self.kind_of == kind]] = values
         return self.coarse(full)
 
@@ -327,9 +395,11 @@ class Position:
                     f"the measure `{id}` cuts no trade here: {why.rstrip('.')}. Leave this step out."
                 )
 
-    def change(self) -> Change:
-        """The change against the data year."""
-        return self.grid.change(self.active)
+    def change(
+        self, absent: NDArray[np.bool_] | None = None, elasticity: NDArray[np.float64] | None = None
+    ) -> Change:
+        """The change against the data year; `absent` and `elasticity` as in `Grid.change`."""
+        return self.grid.change(self.active, absent, elasticity)
 
     def _refuse_part_of_bloc(self, what: Lifting, named: NDArray[np.bool_]) -> None:
         grid = self.grid

@@ -5,20 +5,26 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from detente.digits import format_number
+from detente.sizes import CENTRAL
 
 RECORDED = "record"
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
 class Setting(NamedTuple):
-    """What a result is computed with: a set of elasticities, a closure, and a reading of the sanctions."""
+    """What a result is computed with: a set of elasticities, a closure, a reading of the sanctions, a position of sizes.
+
+    cuts: where in its range each size is taken: low, central or high.
+    """
 
     elasticities: str
     closure: str
     reading: str
+    cuts: str = CENTRAL
 
     def __str__(self) -> str:
-        return ", ".join(self)
+        told = [] if self.cuts == CENTRAL else [f"sizes at their {self.cuts} end"]
+        return ", ".join([self.elasticities, self.closure, self.reading, *told])
 
 
 @dataclass(frozen=True)

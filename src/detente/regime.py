@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from detente.catalogue import Catalogue, load_catalogue
 from detente.law import LIFT_RULES, LegalMeasure, as_date
 from detente.overlap import Change, Countries, Grid, Position
+from detente.sizes import CENTRAL
 
 DATA_YEAR = 2022
 __all__ = ["Authority", "Change", "Position", "Regime", "State"]
@@ -55,7 +56,7 @@ class Regime:
     """The measures of a catalogue as an economic regime."""
 
     catalogue: Catalogue
-    _grids: dict[tuple[Countries, Countries, int], "Grid"] = field(default_factory=dict, repr=False)
+    _grids: dict[tuple[Countries, Countries, int, str], "Grid"] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(cls, folder: str | Path | None = None) -> "Regime":
@@ -74,9 +75,13 @@ class Regime:
         sectors: Countries,
         *,
         data_year: int = DATA_YEAR,
+        sizes: str = CENTRAL,
     ) -> "Position":
-        """The regime of that day for these countries and sectors. Raises `InputError` for codes it does not know."""
-        return Position(self._grid(countries, sectors, data_year), as_date(day))
+        """The regime of that day for these countries and sectors, sizes at the low end, centre or high end of ranges.
+
+        Raises `InputError` for codes it does not know.
+        """
+        return Position(self._grid(countries, sectors, data_year, sizes), as_date(day))
 
     def weight(
         self,
@@ -123,8 +128,8 @@ class Regime:
         mask.reshape(-1)[grid.cell[grid.named(ids)]] = 1
         return grid.coarse(mask) > 0
 
-    def _grid(self, countries: Countries, sectors: Countries, data_year: int) -> "Grid":
-        key = tuple(countries), tuple(sectors), data_year
+    def _grid(self, countries: Countries, sectors: Countries, data_year: int, sizes: str = CENTRAL) -> "Grid":
+        key = tuple(countries), tuple(sectors), data_year, sizes
         if key not in self._grids:
             self._grids[key] = Grid(self.catalogue, *key)
         return self._grids[key]

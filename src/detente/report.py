@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import charts, drawing, labels, wording
 from .digits import format_number
-from .tables import country_rows, default_parties, largest, partner_rows
+from .tables import country_rows, default_parties, expected_over, largest, outcome_rows, partner_rows
 
 if TYPE_CHECKING:
-    from .outcome import Outcome
+    from .comparison import Comparison
+    from .prospect import Prospect
 
 TEMPLATES = labels.DATA / "report"
 TOP_PARTNERS = 12
-TABLES = ("countries.csv", "trade_by_partner.csv")
+TABLES: tuple[str, ...] = ("countries.csv", "trade_by_partner.csv")
 
 
 class Column(NamedTuple):
@@ -52,7 +53,7 @@ def prepare() -> None:
 
 
 def write_report(
-    outcome: "Outcome",
+    outcome: "Comparison",
     directory: str | Path,
     *,
     target: str | None = None,
@@ -69,16 +70,17 @@ def write_report(
     target = target or outcome.focus
     parties = parties or default_parties(outcome, target)
     with _complete_or_nothing(Path(directory)) as folder, drawing.PngWriter() as pngs:
-        for name, text in _tables(outcome, target).items():
+        tables = _tables(outcome, target)
+        for name, text in tables.items():
             (folder / name).write_text(text, encoding="utf-8")
         figures = _figures(outcome, target, parties, folder / "charts", pngs)
-        page = _page(outcome, target, parties, figures)
+        page = _page(outcome, target, parties, figures, list(tables))
         (folder / "report.html").write_text(page, encoding="utf-8")
     return {
         name: Path(directory) / name
         for name in [
             "report.html",
-            *TABLES,
+            *tables,
             *(f"charts/{name}.{kind}" for name in figures for kind in ("svg", "png")),
         ]
     }
@@ -107,7 +109,7 @@ def _complete_or_nothing(directory: Path) -> Iterator[Path]:
 
 
 def _figures(
-    outcome: "Outcome",
+    outcome: "Comparison",
     target: str,
     parties: Mapping[str, Sequence[str]],
     folder: Path,
@@ -124,6 +126,8 @@ def _figures(
     }
     if any(code in outcome.data["sector"].values for code in charts.PRODUCTS):
         specs["trade_by_product"] = charts.trade_by_product_spec(outcome, target)
+    if prospect := _prospect(outcome):
+        specs["real_income_by_outcome"] = charts.outcomes_spec(prospect, target)
     alts = wording.alternatives(outcome, target, parties)
     figures = {}
     folder.mkdir()
@@ -141,10 +145,11 @@ def _figures(
 
 
 def _page(
-    outcome: "Outcome",
+    outcome: "Comparison",
     target: str,
     parties: Mapping[str, Sequence[str]],
     figures: Mapping[str, Mapping[str, Any]],
+    tables: Sequence[str],
 ) -> str:
     import jinja2
     from markupsafe import Markup
@@ -161,6 +166,8 @@ def _page(
         title=outcome.title or outcome.scenario,
         scenario=outcome.scenario,
         against=outcome.against,
+        over=expected_over(outcome),
+        prospect=_by_outcome(prospect, target, parties) if (prospect := _prospect(outcome)) else None,
         target=labels.country_name(target),
         data={"year": "", "limits": []} | outcome.provenance["data"],
         money=outcome.money,
@@ -173,12 +180,12 @@ def _page(
         partners=[*largest(partners, TOP_PARTNERS, ("exports", "imports")), {"name": "All partners"} | total],
         columns=[column for column in COLUMNS if column.key in outcome.data],
         countries=country_rows(outcome),
-        tables=TABLES,
+        tables=tables,
         facts=wording.facts(outcome),
     )
 
 
-def _tables(outcome: "Outcome", target: str) -> dict[str, str]:
+def _tables(outcome: "Comparison", target: str) -> dict[str, str]:
     """{file name: CSV text}, full precision, units in the column names."""
     money = outcome.money.lower().replace(" ", "_")
     units = {column.key: "percent" if column.unit == "%" else money for column in COLUMNS}
@@ -191,7 +198,26 @@ def _tables(outcome: "Outcome", target: str) -> dict[str, str]:
         {"partner": row["name"]} | {f"{key}_{money}": value for key, value in row.items() if key != "name"}
         for row in partner_rows(outcome, target)
     ]
-    return dict(zip(TABLES, (_csv(countries), _csv(partners)), strict=True))
+    found: dict[str, str] = dict(zip(TABLES, (_csv(countries), _csv(partners)), strict=True))
+    if prospect := _prospect(outcome):
+        found["outcomes.csv"] = _csv(prospect.rows(target))
+    return found
+
+
+def _prospect(outcome: "Comparison") -> "Prospect | None":
+    from .prospect import Prospect
+
+    return outcome if isinstance(outcome, Prospect) else None
+
+
+def _by_outcome(prospect: "Prospect", target: str, parties: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """What the section on outcomes shows: sentences, columns (name and probability) and groups of rows."""
+    names = list(dict.fromkeys([target, *(name for listed in parties.values() for name in listed)]))
+    return {
+        "sentences": wording.spread(prospect),
+        "columns": [(entry.name, entry.weight) for entry in prospect.situation_after.outcomes],
+        "groups": outcome_rows(prospect, target, names),
+    }
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

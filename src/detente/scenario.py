@@ -6,82 +6,31 @@ A scenario may begin with a regime: the measures of the catalogue in force on a 
 import datetime
 import os
 import reprlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detente import labels, scenario_file
+from detente import labels, scenario_file, sizes
 from detente.acts import Imposition, Keeping, Snapback, Suspension
 from detente.errors import InputError, unknown_name
-from detente.law import LegalMeasure, as_date
-from detente.measure import Lifting, Measure, in_short, named, spoken
+from detente.in_force import InForce
+from detente.law import as_date
+from detente.measure import Lifting, Measure, spoken
+from detente.possible import PossibleOutcome, check_outcomes, read_outcomes
 from detente.regime import Position, Regime
 from detente.scenario_file import Source
 from detente.shock import Shock
+from detente.steps import Step, read_steps
 
 if TYPE_CHECKING:  # reading and printing scenarios shall not wait for the engine
     from detente.economy import Economy
 
 SHIPPED = labels.DATA / "scenarios"
 BASELINE = "baseline"
-ACTS = {"lift": Lifting, "keep": Keeping, "suspend": Suspension, "snapback": Snapback, "impose": Imposition}
-Step = Measure | Lifting | Imposition
-
-
-@dataclass(frozen=True)
-class InForce:
-    """The first step of a scenario with a regime: the measures of the catalogue in force on a day."""
-
-    day: datetime.date
-    place: str = field(default="", compare=False, repr=False)
-
-    @property
-    def source(self) -> str:
-        """What to cite."""
-        return (
-            f"Catalogue of measures, as in force on {spoken(self.day)}; each cites its law "
-            "(src/detente/data/measures, docs/measures.md). How they combine: docs/regime.md."
-        )
-
-    def sentences(self) -> list[str]:
-        """One sentence a sender, in the order of their number of measures."""
-        measures = Regime.load().on(self.day).measures
-        order = Counter(measure.sender for measure in measures).most_common()
-        groups = [[measure for measure in measures if measure.sender == sender] for sender, _ in order]
-        return [_in_force(group, self.day) for group in groups]
-
-    def __str__(self) -> str:
-        return " ".join(self.sentences())
-
-
-def _in_force(measures: Sequence[LegalMeasure], day: datetime.date, most: int = 3) -> str:
-    """`The EU27 keeps 51 measures on Russia in force on …: it cuts its imports of coal by 98 %, …`."""
-    targets = Counter(target for measure in measures for target in measure.targets).most_common()
-    on = named(targets[0][0]) + (" and others" if len(targets) > 1 else "")
-    readings = sorted(
-        (
-            reading
-            for measure in measures
-            for reading in measure.reading
-            if reading.instrument in ("cut", "ban")
-        ),
-        key=lambda reading: 1.0 if reading.size is None else reading.size,
-        reverse=True,
-    )
-    strongest: dict[tuple[str, tuple[str, ...]], str] = {}
-    for reading in readings:
-        flow, size = (reading.direction, reading.sectors), reading.size
-        strongest.setdefault(flow, in_short(*flow, 1.0 if size is None else size))
-    number = f"{len(measures)} measure{'' if len(measures) == 1 else 's'}"
-    sender = named(measures[0].sender)
-    head = f"{sender[0].upper()}{sender[1:]} keeps {number} on {on} in force on {spoken(day)}"
-    cuts = "; ".join(list(strongest.values())[:most])
-    return f"{head}, the largest cuts: {cuts}." if cuts else f"{head}."
 
 
 @dataclass(frozen=True)
@@ -92,7 +41,9 @@ class Scenario:
     are compared with by default ("baseline" is the data year as it is); focus: the country whose trade the
     report looks at, left out that of the base, or the one country that all measures are directed at.
     as_of: the day whose measures of the catalogue are in force before all steps; left out that of the base.
-    Printing it gives one sentence a measure, and for a regime one a sender.
+    outcomes: how it may end, each with a probability and with steps that come after the measures; see `branches`.
+    cuts: where in its range each size is taken, of its own measures and of the catalogue's: low, central or high.
+    Printing it gives one sentence a measure, for a regime one a sender, and one for each outcome.
     """
 
     name: str
@@ -103,8 +54,11 @@ class Scenario:
     focus: str = ""
     description: str = ""
     as_of: datetime.date | str | None = None
+    outcomes: Sequence[PossibleOutcome] = ()
+    cuts: str = sizes.CENTRAL
 
     def __post_init__(self):
+        sizes.placed(None, None, self.cuts)  # an unknown position is told here, not when it is solved
         for k, step in enumerate(self.measures):
             if not isinstance(step, Step):
                 raise InputError(
@@ -115,6 +69,10 @@ class Scenario:
             raise InputError(
                 f"`base` of scenario `{self.name}` must be a scenario: use `Scenario.load({self.base!r})`."
             )
+        if self.base is not None and self.base.outcomes:
+            raise InputError(f"`base` of scenario `{self.name}`: {several(self.base, 'base')}")
+        if self.outcomes:
+            check_outcomes(self.outcomes, f"Scenario `{self.name}`: ")
         if self.as_of is not None:
             object.__setattr__(self, "as_of", as_date(self.as_of))
             if self.base is not None and self.base.regime is not None:
@@ -127,7 +85,7 @@ class Scenario:
 
     def _target(self) -> str:
         """The code that stands alone in `on` in every measure, if there is one."""
-        targets = {str(step.on).upper() for step in self.measures if isinstance(step, Measure)}
+        targets = {str(step.on).upper() for step in self._own() if isinstance(step, Measure)}
         return targets.pop() if len(targets) == 1 and targets <= labels.countries().keys() else ""
 
     @classmethod
@@ -156,18 +114,39 @@ class Scenario:
         return own or (self.base.regime if self.base else None)
 
     def steps(self) -> list[Step | InForce]:
-        """The regime, then all measures and acts in order, those of the base first."""
+        """The regime, then all measures and acts in order: those of the base first, those of outcomes last."""
+        return [*self._shared(), *self._own()[len(self.measures) :]]
+
+    def _shared(self) -> list[Step | InForce]:
+        """The steps that come in every outcome."""
         own = [] if self.as_of is None else [InForce(as_date(self.as_of))]
         return [*own, *(self.base.steps() if self.base else ()), *self.measures]
 
+    def _own(self) -> list[Step]:
+        return [*self.measures, *(step for outcome in self.outcomes for step in outcome.measures)]
+
+    def branches(self) -> "dict[str, Scenario]":
+        """{name of an outcome: the scenario that it makes}, in the order given; empty where there are none."""
+        return {
+            outcome.name: replace(
+                self,
+                name=f"{self.name} ({outcome.name})",
+                measures=(*self.measures, *outcome.measures),
+                outcomes=(),
+            )
+            for outcome in self.outcomes
+        }
+
     def sentences(self) -> list[str]:
-        """One sentence a measure, in order; for a regime one a sender."""
+        """One sentence a measure, in order; for a regime one a sender, and at the end one for each outcome."""
         lines = [
             line
-            for step in self.steps()
+            for step in self._shared()
             for line in (step.sentences() if isinstance(step, InForce) else [str(step)])
         ]
-        return lines or ["Nothing is changed: the data year as it is."]
+        lines += map(str, self.outcomes)
+        told = [sizes.sentence(self.cuts)] if lines and self.cuts != sizes.CENTRAL else []
+        return [*told, *lines] or ["Nothing is changed: the data year as it is."]
 
     def __str__(self) -> str:
         head = f"{self.name}: {self.title}" if self.title else self.name
@@ -179,10 +158,14 @@ class Scenario:
         Cuts multiply the trade weight κ̂^(−θ) by (1 − size)/(1 − in_data) where in force and by
         1/(1 − in_data) where lifted; costs multiply trade costs by 1 + size; tariffs and export taxes add
         points to the baseline's rate; bans are exact. A regime sets all of these first, relative to what the
-        data year shows of it (docs/regime.md). Raises `InputError` for a name the economy does not have, a
-        sender that is its own target, the same measure in force twice, and a step that does nothing.
+        data year shows of it, and lets nil flows enter where it leaves more than that year (docs/regime.md).
+        Raises `InputError` for a name the economy does not have, a sender that is its own target, the same
+        measure in force twice, and a step that does nothing; and for a scenario with outcomes, which is no
+        single situation.
         """
-        stage = _Stage(economy, self.regime)
+        if self.outcomes:
+            raise InputError(several(self, "situation"))
+        stage = _Stage(economy, self.regime, self.cuts)
         steps = [step for step in self.steps() if not isinstance(step, InForce)]
         last = [(k, step, stage.restore) for k, step in enumerate(steps) if isinstance(step, Keeping)]
         for k, step, act in [*((k, step, stage.do) for k, step in enumerate(steps)), *last]:
@@ -192,6 +175,14 @@ class Scenario:
                 place = step.place or f"Scenario `{self.name}`, measure {k + 1}"
                 raise InputError(f"{place}: {problem}") from None
         return stage.shock(self.name)
+
+
+def several(scenario: Scenario, role: str) -> str:
+    """Why a scenario with outcomes cannot stand where one situation is needed, and the mend."""
+    return (
+        f"the scenario `{scenario.name}` has {len(scenario.outcomes)} possible outcomes and is no single {role}. "
+        "Take one of them by itself: a scenario of its own, or in Python one of its `branches()`."
+    )
 
 
 def available() -> list[str]:
@@ -228,17 +219,18 @@ def _impose(measure: Measure, imposed: list[_Imposed], economy: "Economy") -> No
 class _Stage:
     """What is in force while steps are taken: measures of the scenario, and the position of the regime."""
 
-    def __init__(self, economy: "Economy", regime: datetime.date | None):
-        self.economy = economy
+    def __init__(self, economy: "Economy", regime: datetime.date | None, cuts: str):
+        self.economy, self.cuts = economy, cuts
         self.imposed: list[_Imposed] = []
         self.law: Position | None = None
         if regime is not None:
-            self.law = Regime.load().at(regime, economy.countries, economy.sectors)
+            self.law = Regime.load().at(regime, economy.countries, economy.sectors, sizes=cuts)
 
     def do(self, step: Step) -> None:
         """Take one step but a keeping, which comes after all. Raises `InputError`."""
         if isinstance(step, Measure):
-            _impose(step, self.imposed, self.economy)
+            size = sizes.placed(step.size, step.range, self.cuts)
+            _impose(replace(step, size=size), self.imposed, self.economy)
         elif isinstance(step, Imposition):
             self._with_regime("`impose`").impose(step.id)
         else:
@@ -308,16 +300,22 @@ class _Stage:
         weight, cost, blocked = np.ones(shape), np.ones(shape), np.zeros(shape, bool)
         taxes = {"tariff": self.economy.tariff, "export-tax": self.economy.export_tax}
         duties = {kind: np.zeros(shape) if rate is None else np.array(rate) for kind, rate in taxes.items()}
+        entry = np.zeros(shape)
         if self.law:
-            change = self.law.change()
+            from detente.gravity import entry_share
+
+            expected = entry_share(self.economy)
+            change = self.law.change(~np.isnan(expected), np.asarray(self.economy.trade_elasticity))
             weight, cost, blocked = change.weight, change.cost, change.blocked
+            entry = np.nan_to_num(expected) * change.eased
+            new = entry > 0  # what the prediction without measures is, no data year has made smaller
+            weight, cost = np.where(new, 1.0, weight), np.where(new, cost * change.cost_in_data, cost)
             for kind, now, shown in [
                 ("tariff", change.duty, change.duty_in_data),
                 ("export-tax", change.export_tax, change.export_tax_in_data),
             ]:
-                if (
-                    taxes[kind] is None
-                ):  # the table has no revenue: the data year's rate is in its trade costs
+                shown = np.where(new, 0.0, shown)
+                if taxes[kind] is None:  # no revenue in the table: the data year's rate is in its trade costs
                     cost = cost / (1 + shown)
                     duties[kind] = duties[kind] + now
                 else:
@@ -325,8 +323,9 @@ class _Stage:
         for measure, _, in_force, lifted in self.imposed:
             size = measure.size or 0.0
             if measure.instrument == "cut":
-                weight[in_force] *= (1 - size) / (1 - measure.in_data)
-                weight[lifted] /= 1 - measure.in_data
+                left = np.where(entry > 0, 1.0, 1 - measure.in_data)
+                weight[in_force] *= (1 - size) / left[in_force]
+                weight[lifted] /= left[lifted]
             elif measure.instrument == "ban":
                 blocked |= in_force
             elif measure.instrument == "cost":
@@ -343,6 +342,7 @@ class _Stage:
                 duties["export-tax"] if "export-tax" in used or (law and duties["export-tax"].any()) else None
             ),
             weight_change=weight if "cut" in used or law else None,
+            entry=entry if entry.any() else None,
             name=name,
         )
 
@@ -375,15 +375,15 @@ def _locate(text: str) -> Path | None:
 def _build(source: Source) -> Scenario:
     """A scenario from checked plain data."""
     content = source.content
-    steps = [
-        _step(entry, source.place(("measures", k))) for k, entry in enumerate(content.get("measures", []))
-    ]
+    steps, outcomes = read_steps(source), read_outcomes(source)
     base, against = None, source.beside(content.get("against", BASELINE))
     key = "base"
     as_of = content.get("regime", {}).get("as-of")
     try:
         if key in content:
             base = _find(source.beside(content[key]), source.chain)
+            if base.outcomes:
+                raise InputError(several(base, key))
         key = "against"
         _locate(against)
         key = "regime"
@@ -398,21 +398,11 @@ def _build(source: Source) -> Scenario:
     return Scenario(
         name=content["name"],
         title=content["title"],
-        measures=tuple(steps),
+        measures=steps,
         base=base,
         against=against,
         focus=content.get("focus", ""),
         description=content.get("description", ""),
         as_of=as_of,
+        outcomes=outcomes,
     )
-
-
-def _step(entry: Mapping[str, Any], place: str) -> Step:
-    try:
-        for key, act in ACTS.items():
-            if key in entry:
-                return act(**entry[key], place=place)
-        span = {"range": tuple(entry["range"])} if "range" in entry else {}
-        return Measure(**{**entry, **span}, place=place)
-    except InputError as problem:
-        raise InputError(f"{place}: {problem}") from None

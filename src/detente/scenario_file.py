@@ -32,11 +32,12 @@ class Source(NamedTuple):
     def place(self, path: Sequence[str | int]) -> str:
         """`` `mine.yaml`, line 12, measure 2, `lift.by` `` for a path into the content."""
         line = f", line {yaml_file.line(self.tree, path)}" if self.tree is not None else ""
-        keys, measure = list(path), ""
-        if len(keys) > 1 and keys[0] == "measures":
-            measure, keys = f", measure {int(keys[1]) + 1}", keys[2:]
+        keys, entry = list(path), ""
+        for key, noun in (("outcomes", "outcome"), ("measures", "measure")):
+            if len(keys) > 1 and keys[0] == key:
+                entry, keys = f"{entry}, {noun} {int(keys[1]) + 1}", keys[2:]
         inside = ".".join(str(key) for key in keys if not isinstance(key, int))
-        return f"{self.name}{line}{measure}" + (f", `{inside}`" if inside else "")
+        return f"{self.name}{line}{entry}" + (f", `{inside}`" if inside else "")
 
 
 def read(path: Path, chain: tuple[Path, ...] = ()) -> Source:

@@ -24,6 +24,9 @@ class Shock:
     tariff_new, export_tax_new: ad-valorem rates > −1 in the new situation (0.2 is 20 %); None keeps the baseline's.
     weight_change: factor on the trade weight κ̂^(−θ): a direct cut of 40 % is 0.6, lifting it again 1/0.6. A cut stated
         this way needs no trade elasticity.
+    entry: for flows that are nil in the baseline, which no factor can revive: the share of the importer's baseline spending
+        that the flow would take at baseline costs. It stands in for π where π is 0 (and must be 0 elsewhere); all other
+        fields act on it as on a share.
 
     Raises `InputError` (on use, when the shapes are known) naming the first bad cell.
     """
@@ -33,6 +36,7 @@ class Shock:
     tariff_new: ArrayLike | None = None
     export_tax_new: ArrayLike | None = None
     weight_change: ArrayLike | None = None
+    entry: ArrayLike | None = None
     name: str = "shock"
 
     def cost(self, shape: tuple[int, int, int], labels: "Labels") -> NDArray | None:
@@ -42,6 +46,21 @@ class Shock:
     def weight(self, shape: tuple[int, int, int], labels: "Labels") -> NDArray | None:
         """The weight factor broadcast to `shape`, or None."""
         return _checked(self.weight_change, "weight_change", shape, labels, above=0.0)
+
+    def entering(self, trade_share: NDArray, labels: "Labels") -> NDArray | None:
+        """The entry shares broadcast to the shape of `trade_share`, or None; 0 wherever that has a flow."""
+        values = _checked(self.entry, "entry", trade_share.shape, labels, above=0.0)
+        if values is None:
+            return None
+        taken = np.argwhere((values > 0) & (trade_share > 0))
+        if taken.size:
+            cell = tuple(taken[0])
+            raise InputError(
+                f"`entry` is {values[cell]:g} at {labels.cell(cell)}, where the baseline has a share of "
+                f"{trade_share[cell]:.3g}; expected 0 there. Entry is "
+                "for flows that are nil: raise this one by `weight_change`."
+            )
+        return values
 
     def ban(self, shape: tuple[int, int, int], labels: "Labels") -> NDArray | None:
         """The mask of banned flows broadcast to `shape`, or None."""

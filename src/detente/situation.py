@@ -18,6 +18,9 @@ def situation(economy: Economy, shock: Shock) -> Situation:
     shape = (n, n, s)
     theta = np.asarray(economy.trade_elasticity)
     trade_weight = np.array(economy.trade_share)
+    entry = shock.entering(trade_weight, labels)
+    if entry is not None:
+        trade_weight += entry  # either is 0
     cost, weight = shock.cost(shape, labels), shock.weight(shape, labels)
     if cost is not None:
         touched = np.flatnonzero(cost != 1)  # a sanction touches few of the cells

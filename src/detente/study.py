@@ -19,6 +19,7 @@ from detente.errors import InputError, unknown_name
 from detente.evidence import Ledger, Point, Statement
 from detente.quantity import Quantity, Setting
 from detente.scenario import Scenario
+from detente.sizes import CENTRAL
 from detente.version import __version__
 
 SHIPPED = labels.DATA / "studies"
@@ -232,7 +233,7 @@ def run_study(name: str | Path) -> Study:
     """
     content = _read(name)
     given = content["settings"]
-    cases = product(given["elasticities"], given["closures"], given["readings"])
+    cases = product(given["elasticities"], given["closures"], given["readings"], given.get("cuts", [CENTRAL]))
     bench = Bench([Setting(*case) for case in cases], given["readings"], content.get("scenarios", {}))
     computed: dict[str, Quantity] = {}
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from detente import labels
+from detente.comparison import METHODS
 from detente.drawing import write_atomically
-from detente.outcome import METHODS
 from detente.quantity import Quantity
+from detente.sizes import CENTRAL, HIGH, LOW
 from detente.study import OPEN, REFUTED, SUPPORTED, Bound, Claim, Panel, Study, names
 from detente.wording import CLOSURES
 
@@ -19,7 +20,8 @@ LIMITS = (
     "The model is static and runs through trade: no investment, no finance, no market for oil with a price cap "
     "or a cartel, no time. Claims that turn on these are left open, and say what they need.",
     "A range here is the span over the settings named, not a confidence interval. What the settings share, it "
-    "does not show: the data, the model, and the reading of each measure’s size.",
+    "does not show: the data and the model. Sizes of measures move together, all at one end of their ranges or the "
+    "other; that some are too large while others are too small is not covered.",
     "A rule turns a range into a verdict at a threshold that someone chose. The thresholds stand in the study’s "
     "file; the page prints each.",
     "“Not supported” means that the deciding quantity does not bear the claim out. It does not mean that the "
@@ -143,8 +145,17 @@ def settings(study: Study) -> list[tuple[str, str]]:
         ("Elasticities of trade", "; ".join(study.provenance["elasticities"])),
         ("Trade imbalances", "; ".join(closures)),
         ("Readings of the sanctions", "; ".join(names(study.settings, "reading"))),
+        (
+            "Sizes of the measures",
+            f"{_listed(names(study.settings, 'cuts'))} of their ranges, all measures together",
+        ),
         ("Settings", f"{len(study.settings)}, every combination of these"),
     ]
+
+
+def _listed(positions: Sequence[str]) -> str:
+    words = {LOW: "the low end", CENTRAL: "the central value", HIGH: "the high end"}
+    return "; ".join(words[position] for position in positions)
 
 
 def facts(study: Study) -> list[tuple[str, str]]:

@@ -10,14 +10,15 @@ from .digits import format_percent
 from .errors import unknown_name
 
 if TYPE_CHECKING:
-    from .outcome import Outcome
+    from .comparison import Comparison
+    from .prospect import Prospect
 
 Row = dict[str, Any]
 BLOCKS = {"EU27": "European Union (27)"}
 COLUMNS = ("real_income", "equivalent_variation", "real_wage", "consumer_price", "income_before")
 
 
-def country_rows(outcome: "Outcome") -> list[Row]:
+def country_rows(outcome: "Comparison") -> list[Row]:
     """One row a country, greatest gain first: `code`, `name` and the `COLUMNS` (percent; USD billion for
     two).
 
@@ -35,7 +36,7 @@ def country_rows(outcome: "Outcome") -> list[Row]:
     )
 
 
-def data_line(outcome: "Outcome") -> str:
+def data_line(outcome: "Comparison") -> str:
     """Title and year of the data, or that they were given by the user."""
     data = outcome.provenance["data"]
     title = data.get("title") or "shares given by the user"
@@ -43,7 +44,13 @@ def data_line(outcome: "Outcome") -> str:
     return title if not year or year in title else f"{title}, {year}"
 
 
-def income_rows(outcome: "Outcome") -> list[Row]:
+def expected_over(outcome: "Comparison") -> str:
+    """`, expected over 3 possible outcomes` where the figures are such a mean, else nothing."""
+    count = len(getattr(outcome, "outcomes", ()))
+    return f", expected over {count} possible outcomes" if count else ""
+
+
+def income_rows(outcome: "Comparison") -> list[Row]:
     """Rows for the map: `code`, `name`, `id` (ISO numeric, as the map has it), `value` in percent,
     `label`; finite only."""
     return [
@@ -54,7 +61,7 @@ def income_rows(outcome: "Outcome") -> list[Row]:
     ]
 
 
-def party_row(outcome: "Outcome", name: str) -> Row:
+def party_row(outcome: "Comparison", name: str) -> Row:
     """One country, or a group as one spending-weighted whole: `value` in percent, `usd` in USD billion,
     `label`.
 
@@ -83,7 +90,7 @@ def party_name(name: str) -> str:
     return BLOCKS.get(name) or (name if name in labels.country_groups() else labels.country_name(name))
 
 
-def default_parties(outcome: "Outcome", target: str) -> dict[str, list[str]]:
+def default_parties(outcome: "Comparison", target: str) -> dict[str, list[str]]:
     """{heading: parties}: for Russia the coalition's large members, those whose conditions of trade with Russia
     differ between the situations apart from the others, and large outsiders; else those that gain or lose most.
 
@@ -111,7 +118,7 @@ def default_parties(outcome: "Outcome", target: str) -> dict[str, list[str]]:
     return {"In focus": [target]} | {head: names for head, names in named.items() if names}
 
 
-def partner_rows(outcome: "Outcome", country: str, sectors: Sequence[str] = ()) -> list[Row]:
+def partner_rows(outcome: "Comparison", country: str, sectors: Sequence[str] = ()) -> list[Row]:
     """One row a partner of `country`, in USD billion: exports and imports, or exports of `sectors`.
 
     Keys: `name` and, for each flow f (`exports` and `imports`, or the sectors), f (the change), f + "_before"
@@ -130,6 +137,29 @@ def partner_rows(outcome: "Outcome", country: str, sectors: Sequence[str] = ()) 
         flows = {"exports": total.sel(exporter=country), "imports": total.sel(importer=country)}
     levels = {flow: (part["before"].values, part["after"].values) for flow, part in flows.items()}
     return [_partner_row(name, places, levels) for name, places in _partners(known, country).items()]
+
+
+def outcome_rows(prospect: "Prospect", country: str, names: Sequence[str]) -> list[tuple[str, list[Row]]]:
+    """(heading with the unit, rows) of the table by outcome: real income and its worth of `names`, trade of `country`.
+
+    Rows: `name` and `values`, the expectation first, then the outcomes in their order.
+    """
+    sides = [prospect, *prospect.outcomes.values()]
+    parties = [[party_row(side, name) for side in sides] for name in names]
+    flows = [partner_rows(side, country) for side in sides]
+    income, worth = (
+        [{"name": rows[0]["name"], "values": [row[key] for row in rows]} for rows in parties]
+        for key in ("value", "usd")
+    )
+    trade = [
+        {"name": flow.capitalize(), "values": [sum(row[flow] for row in rows) for rows in flows]}
+        for flow in ("exports", "imports")
+    ]
+    return [
+        ("Real income, %", income),
+        (f"What that is worth, {prospect.money} a year", worth),
+        (f"{party_name(country)}: change in trade, {prospect.money} a year", trade),
+    ]
 
 
 def largest(rows: Sequence[Row], top: int, flows: Sequence[str]) -> list[Row]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .digits import NEGLIGIBLE, format_number, format_percent
-from .tables import country_rows, data_line, income_rows, partner_rows, party_name, party_row
+from .tables import country_rows, data_line, expected_over, income_rows, partner_rows, party_name, party_row
 
 if TYPE_CHECKING:
-    from .outcome import Outcome
+    from .comparison import Comparison
+    from .prospect import Prospect
 
 SCOPE = (
     "These are long-run effects that run through trade alone, in a static model. Investment, finance, the "
@@ -26,18 +27,43 @@ CLOSURES = {
 _WITH_ARTICLE = ("United ", "European Union", "Netherlands", "Philippines", "Czech Republic", "DR Congo")
 
 
-def answer(outcome: "Outcome", target: str, parties: Mapping[str, Sequence[str]]) -> list[str]:
+def answer(outcome: "Comparison", target: str, parties: Mapping[str, Sequence[str]]) -> list[str]:
     """The result in a few sentences; changes too small to print count as neither gain nor loss."""
-    one = party_row(outcome, target)
-    first = f"With “{outcome.scenario}” in place of “{outcome.against}”, {_verdict(one, outcome.money)}."
+    one, over = party_row(outcome, target), expected_over(outcome)
+    first = (
+        f"With “{outcome.scenario}” in place of “{outcome.against}”{over}, {_verdict(one, outcome.money)}."
+    )
     foremost = [name for names in parties.values() for name in [name for name in names if name != target][:2]]
     others = [party_row(outcome, name) for name in foremost]
     told = [_verdict(row, outcome.money) for row in others[:6]]
     second = [f"{sentence[0].upper()}{sentence[1:]}." for sentence in [_join(told)] if sentence]
-    return [first, *second, *_count(outcome, target)]
+    return [first, *_ends(outcome, target), *second, *_count(outcome, target)]
 
 
-def situations(outcome: "Outcome") -> list[dict[str, object]]:
+def spread(prospect: "Prospect") -> list[str]:
+    """How to read an expectation."""
+    return [
+        f"This scenario may end in {len(prospect.outcomes)} ways, with the probabilities that its author gives them.",
+        "The expectation is the mean of the results, weighted by the probabilities: each outcome is an equilibrium of its "
+        "own. It is not the result of an average measure, and it need not be like any of the outcomes. All figures on "
+        "this page are such expectations, but for those that are given by outcome here.",
+    ]
+
+
+def _ends(outcome: "Comparison", target: str) -> list[str]:
+    """What an expectation hides: the lowest and the highest outcome for the target; nothing for a single outcome."""
+    found = {name: party_row(side, target) for name, side in getattr(outcome, "outcomes", {}).items()}
+    if not found:
+        return []
+    low, high = (pick(found, key=lambda name: found[name]["value"]) for pick in (min, max))
+    if found[low]["label"] == found[high]["label"]:
+        return [f"All outcomes change it by {found[low]['label']}."]
+    return [
+        f"By outcome the change runs from {found[low]['label']} (“{low}”) to {found[high]['label']} (“{high}”)."
+    ]
+
+
+def situations(outcome: "Comparison") -> list[dict[str, object]]:
     """The two situations compared, each with its measures in sentences."""
     return [
         {
@@ -53,7 +79,7 @@ def situations(outcome: "Outcome") -> list[dict[str, object]]:
     ]
 
 
-def alternatives(outcome: "Outcome", target: str, parties: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def alternatives(outcome: "Comparison", target: str, parties: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """{chart: what it shows, for those who cannot see it}."""
     rows = income_rows(outcome)
     extremes = ""
@@ -63,7 +89,12 @@ def alternatives(outcome: "Outcome", target: str, parties: Mapping[str, Sequence
     partners = sorted(partner_rows(outcome, target), key=lambda row: -abs(row["exports"]))[:3]
     trade = "; ".join(f"{row['name']} {format_number(row['exports'])}" for row in partners)
     name = party_name(target)
+    by_outcome = "; ".join(
+        _short({**party_row(side, target), "name": name})
+        for name, side in getattr(outcome, "outcomes", {}).items()
+    )
     return {
+        "real_income_by_outcome": f"Bars of the change in {name}’s real income by outcome: {by_outcome}.",
         "real_income_map": f"World map of the change in real income, in percent.{extremes}",
         "real_income_bars": f"Bars of the change in real income: {bars}.",
         "trade_by_partner": f"Bars of the change in {name}’s exports and imports by partner, "
@@ -74,7 +105,7 @@ def alternatives(outcome: "Outcome", target: str, parties: Mapping[str, Sequence
     }
 
 
-def facts(outcome: "Outcome") -> list[tuple[str, str]]:
+def facts(outcome: "Comparison") -> list[tuple[str, str]]:
     """Terms and descriptions for the foot of the page: data, closure, elasticities, how exactly it was
     solved."""
     about, elasticities = outcome.provenance, outcome.provenance["elasticities"]
@@ -100,7 +131,7 @@ def facts(outcome: "Outcome") -> list[tuple[str, str]]:
     ]
 
 
-def warning(outcome: "Outcome") -> str:
+def warning(outcome: "Comparison") -> str:
     """A sentence when the equilibrium was not reached, else nothing."""
     if outcome.converged:
         return ""
@@ -134,7 +165,7 @@ def _verdict(row: Mapping[str, Any], unit: str) -> str:
     return f"{who} {verb} {change} in real income ({money(row['usd'], unit)} a year)"
 
 
-def _count(outcome: "Outcome", target: str) -> list[str]:
+def _count(outcome: "Comparison", target: str) -> list[str]:
     """How many gain and lose, the extremes beside the target, and the sum."""
     rows = [row for row in country_rows(outcome) if math.isfinite(row["real_income"])]
     gain = sum(row["real_income"] >= NEGLIGIBLE for row in rows)
