@@ -18,6 +18,9 @@ from detente.sources.energy_figures import FUELS, LNG, OIL, PIPE, WHOLE, Figures
 Array = NDArray[np.float64]
 STEPS, CLOSED = 100, 1e-13
 FIRM = 4.0  # how much dearer it is to bend the make-up of a pair that has figures of its own
+UNLISTED = (
+    0.05  # at least this part of a country's exports of a fuel goes to buyers without figures of their own
+)
 OWN_GAS = 0.5  # liquefaction gets at most this part of the gas that extraction itself uses
 NOTES = (
     "Crude oil, pipeline gas and LNG (B06O, B06P, B06L) are split from one sector of the table by public figures of 2022, "
@@ -42,9 +45,9 @@ def split(data: xr.Dataset, figures: Figures | None = None) -> xr.Dataset:
         data[name].values for name in ("intermediate_trade", "final_trade", "input_use")
     )
     taste = np.array([_taste(code, figures) for code in sectors])
-    to_users, used = meet(intermediate[:, b], share, firm, use[:, b], taste)
+    to_users, used = _by_fuel(intermediate[:, b], share, firm, use[:, b], taste)
     bought = final[:, b].sum(axis=0)[:, None]
-    to_final, _ = meet(final[:, b], share, firm, bought, _taste("final", figures)[None])
+    to_final, _ = _by_fuel(final[:, b], share, firm, bought, _taste("final", figures)[None])
     output = (to_users + to_final).sum(axis=1)  # country, fuel
     codes = [*sectors[:b], *FUELS, *sectors[b + 1 :]]
     values = {
@@ -114,7 +117,7 @@ def _listed(countries: Sequence[str], figures: Figures) -> NDArray[np.bool_]:
 
 
 def _rest(origin: str, figures: Figures) -> Array:
-    """USD million by fuel that a country exports beyond its flow rows; all it exports if that is nothing; else alike."""
+    """USD million by fuel that a country exports beyond its flow rows; crude and gas alike if its exports are not known."""
     totals = [figures.get("exports", origin, fuel=fuel) for fuel in FUELS]
     if totals == [None] * len(FUELS):
         return np.array([1.0, 1.0, 0.0])
@@ -123,9 +126,8 @@ def _rest(origin: str, figures: Figures) -> Array:
         for fuel in FUELS
     ]
     exports = np.array([total or 0.0 for total in totals])
-    left = np.maximum(exports - np.array(listed), 0.0)
-    amounts = left if left.any() else exports
-    return np.array([figures.value(origin, "", fuel, q) for fuel, q in zip(FUELS, amounts, strict=True)])
+    left = np.maximum(exports - np.array(listed), UNLISTED * exports)
+    return np.array([figures.value(origin, "", fuel, q) for fuel, q in zip(FUELS, left, strict=True)])
 
 
 def _at_home(country: str, figures: Figures) -> Array:
@@ -142,11 +144,27 @@ def _at_home(country: str, figures: Figures) -> Array:
 
 
 def _taste(user: str, figures: Figures) -> Array:
-    """Odds by fuel with which a user takes crude or gas; gas is gas, however it came."""
+    """Shares in which a user would take crude and gas."""
     crude = figures.get("use", destination=user, fuel=OIL)
     if crude is None:
         crude = figures.get("use", destination="other", fuel=OIL) or 0.0
-    return np.array([crude, 1 - crude, 1 - crude])
+    return np.array([crude, 1 - crude])
+
+
+def _by_fuel(trade: Array, share: Array, firm: Array, use: Array, taste: Array) -> tuple[Array, Array]:
+    """Flows [exporter, importer, fuel] and uses [importer, user, fuel], crude and gas as `meet` has them.
+
+    To users gas is gas, however it came: within it, flows have the make-up of the figures, and all users of a country
+    what that comes to.
+    """
+    gas = share[:, :, 1:].sum(axis=2, keepdims=True)
+    supplied, used = meet(trade, np.concatenate([share[:, :, :1], gas], axis=2), firm, use, taste)
+    way = np.divide(share[:, :, 1:], gas, out=np.zeros_like(share[:, :, 1:]), where=gas > 0)
+    by_way = supplied[:, :, 1:] * way
+    total = by_way.sum(axis=0)
+    came = np.divide(total, total.sum(axis=1, keepdims=True), out=np.zeros_like(total), where=total > 0)
+    flows = np.concatenate([supplied[:, :, :1], by_way], axis=2)
+    return flows, np.concatenate([used[:, :, :1], used[:, :, 1:] * came[:, None]], axis=2)
 
 
 def meet(trade: Array, share: Array, firm: Array, use: Array, taste: Array) -> tuple[Array, Array]:
@@ -172,11 +190,11 @@ def meet(trade: Array, share: Array, firm: Array, use: Array, taste: Array) -> t
             return a, b
         soft = a / firm[:, :, None]
         slope = -np.einsum("inf,ing->nfg", soft, supplied) - np.einsum("nkf,nkg->nfg", b, used)
-        f = np.arange(len(FUELS))
+        f = np.arange(here.shape[1])
         slope[:, f, f] += soft.sum(axis=0) + b.sum(axis=1)
         scale = np.where(total > 0, total, 1.0)
         # only ratios of λ count, and a fuel that is not here has none: a level is fixed in both directions
-        slope = slope / scale[:, None, None] + 1.0 + np.eye(len(FUELS)) * ~here[:, None, :]
+        slope = slope / scale[:, None, None] + 1.0 + np.eye(here.shape[1]) * ~here[:, None, :]
         step = np.linalg.solve(slope, (gap / scale[:, None])[:, :, None])[:, :, 0]
         largest = np.abs(step).max(axis=1, keepdims=True)
         x = x - step / np.maximum(largest, 1.0)
