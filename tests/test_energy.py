@@ -8,6 +8,7 @@ import pytest
 import detente as dt
 from detente import energy, labels
 from detente.errors import ConvergenceError, InputError
+from detente.regime import Regime
 from detente.sources import energy_figures
 from detente.sources.energy_figures import FUELS, LNG, OIL, PIPE, WHOLE
 from detente.world import World
@@ -251,6 +252,66 @@ def test_customs_of_russias_buyers_see_about_the_same():
     assert check_energy.distance(found, "customs") == 0
     assert check_energy.distance(found, "figures") < 0.2
     assert check_energy.distance(found, "table") < 0.2
+
+
+# Law --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def regime() -> Regime:
+    return Regime.load()
+
+
+def left(regime: Regime, world: World, importer: str, day: str, **how) -> dict[str, float]:
+    """What the law of a day leaves of a country's imports from Russia against the table's year, by sector."""
+    weight = regime.weight(world.countries, world.sectors, on=day, **how)
+    pair = world.countries.index(importer), world.countries.index("RUS")
+    return dict(zip(world.sectors, weight[*pair].tolist(), strict=True))
+
+
+def test_each_fuel_has_its_own_law(regime: Regime, whole: World, apart: World):
+    one, three = (left(regime, world, "DEU", "2025-02-17") for world in (whole, apart))
+    assert three[OIL] < one[WHOLE] < three[LNG]
+    assert three[OIL] < 0.15
+    assert three[LNG] > 0.9
+    assert {code: three[code] for code in one if code != WHOLE} == pytest.approx(
+        {code: one[code] for code in one if code != WHOLE}, rel=EXACT
+    )
+    later = left(regime, apart, "DEU", "2027-12-31")
+    assert later[LNG] < 0.1 * three[LNG]
+    assert later[PIPE] < 0.2 * three[PIPE]
+    assert later[OIL] == pytest.approx(three[OIL], rel=0.2)
+
+
+def test_an_act_on_all_fuels_is_the_same_for_each(regime: Regime, whole: World, apart: World):
+    one, three = (left(regime, world, "USA", "2025-02-17") for world in (whole, apart))
+    assert [three[fuel] for fuel in FUELS] == pytest.approx([one[WHOLE]] * 3, rel=EXACT)
+
+
+def test_lifting_the_embargo_on_crude_frees_crude_alone(regime: Regime, apart: World):
+    kept = left(regime, apart, "DEU", "2025-02-17")
+    freed = left(regime, apart, "DEU", "2025-02-17", without=["eu-2022-879-oil"])
+    assert freed[OIL] / kept[OIL] == pytest.approx(10, rel=1e-9)  # a cut of 0.9 left a tenth
+    assert (freed[PIPE], freed[LNG]) == (kept[PIPE], kept[LNG])
+
+
+def test_a_measure_is_not_in_force_on_what_it_leaves_alone(regime: Regime, apart: World):
+    position = regime.at("2025-02-17", apart.countries, apart.sectors)
+    assert position.holds(dt.Lifting("EU27", "RUS", sectors="crude", id="eu-2022-879-oil"))
+    assert not position.holds(dt.Lifting("EU27", "RUS", sectors="gas", id="eu-2022-879-oil"))
+
+
+def test_the_status_quo_solves_on_the_parts(apart: World):
+    outcome = dt.simulate(dt.calibrate(apart), "status-quo-2025")
+    assert float(outcome.data["real_income"].sel(country="RUS")) < 0
+
+
+def test_means_over_parts_are_told_beside_the_whole():
+    rows = {row.id: row for row in check_energy.by_part()}
+    assert rows["us-2022-117-109"].mean == pytest.approx(0.99)
+    assert rows["eu-2026-261-gas-long"].inside
+    assert rows["ru-2022-172-gas"].inside
+    assert not rows["eu-2022-879-oil"].inside  # of the flows of 2022, in which gas was dear
 
 
 # Names ------------------------------------------------------------------------------------------------------
