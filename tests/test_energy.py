@@ -312,6 +312,11 @@ def test_means_over_parts_are_told_beside_the_whole():
     assert rows["eu-2026-261-gas-long"].inside
     assert rows["ru-2022-172-gas"].inside
     assert not rows["eu-2022-879-oil"].inside  # of the flows of 2022, in which gas was dear
+    page = " ".join((Path(__file__).parents[1] / "docs" / "energy.md").read_text("utf-8").split())
+    lng = rows["eu-2025-2033-lng-short"].mean, rows["eu-2025-2033-lng-long"].mean
+    assert f"but {rows['eu-2022-879-oil'].mean:.2f} over the flows of 2022" in page
+    assert f"bans on LNG ({lng[0]:.2f} and {lng[1]:.2f} for 0.57 and 0.65)" in page
+    assert {id[:2] for id, row in rows.items() if not row.inside} == {"eu", "gb", "ca", "ch"}
 
 
 # Names ------------------------------------------------------------------------------------------------------
