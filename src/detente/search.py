@@ -160,14 +160,8 @@ def _between(base: Situation, whole: Situation, share: float) -> Situation:
             return None
         return (0.0 if start is None else (1 - share) * start) + share * end
 
-    return eqx.tree_at(
-        lambda s: (
-            s.trade_weight,
-            s.sales_weight,
-            s.tariff_weight,
-            s.export_tax_weight,
-            None if s.rents is None else s.rents.weight,
-        ),
+    part = eqx.tree_at(
+        lambda s: (s.trade_weight, s.sales_weight, s.tariff_weight, s.export_tax_weight),
         whole,
         (
             mix(base.trade_weight, whole.trade_weight),
@@ -176,10 +170,12 @@ def _between(base: Situation, whole: Situation, share: float) -> Situation:
             ),
             mix(base.tariff_weight, whole.tariff_weight),
             mix(base.export_tax_weight, whole.export_tax_weight),
-            None if whole.rents is None else share * whole.rents.weight,
         ),
         is_leaf=lambda leaf: leaf is None,
     )
+    if whole.rents is None:
+        return part
+    return eqx.tree_at(lambda s: s.rents.weight, part, share * whole.rents.weight)
 
 
 def baseline_preconditioner(economy: Economy) -> Preconditioner:
