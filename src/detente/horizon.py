@@ -17,7 +17,7 @@ import numpy as np
 from detente import labels, yaml_file
 from detente.economy import Economy
 from detente.errors import InputError, unknown_name
-from detente.implied import resource_share, supply_elasticities
+from detente.implied import resource_share, spread, supply_elasticities
 from detente.nests import KEYS as NESTS
 from detente.nests import Substitution
 
@@ -227,7 +227,9 @@ def _names() -> dict[str, str]:
 def _shipped(name: str) -> Horizon:
     entry = shipped()[name]
     values = {
-        key: Value(one["value"], *one["range"], " ".join(one["source"].split()), one["status"])
+        key: Value(
+            one["value"], one["range"][0], one["range"][1], " ".join(one["source"].split()), one["status"]
+        )
         for key, one in entry["values"].items()
     }
     return Horizon(name, entry["title"], name, values)
@@ -288,18 +290,23 @@ def resource_sectors(key: str, known: Sequence[str]) -> list[str]:
     return _within(parameters()[key]["sectors"], known)
 
 
+def responding(horizon: Horizon, known: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:
+    """For `implied.responses`: supply asked for by sector, and the names of all sectors of energy and mining."""
+    mines = {key: resource_sectors(key, known) for key in SUPPLIES}
+    asked = {code: horizon[key] for key in horizon.supplies for code in mines[key]}
+    wanted = [*energy_sectors(known), *(code for codes in mines.values() for code in codes)]
+    return asked, {code: labels.sector_name(code) for code in known if code in wanted}
+
+
 def _reached(
     economy: Economy, horizon: Horizon, mines: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, float]]:
     """{resource: asked and reached supply elasticity, reached being the mean by output of those that produce}."""
-    found = supply_elasticities(economy)
-    made = np.asarray(economy.output)
+    found, made = supply_elasticities(economy), np.asarray(economy.output)
     told: dict[str, dict[str, float]] = {}
     for key, codes in mines.items():
         at = [economy.sectors.index(code) for code in codes]
-        if at and (made[:, at] > 0).any():
-            there = made[:, at] > 0
-            mean = float(np.average(found[:, at][there], weights=made[:, at][there]))
-            if np.isfinite(mean):
-                told[key] = {"asked": horizon[key], "reached": mean}
+        mean = spread(found[:, at].ravel(), made[:, at].ravel())
+        if mean is not None and np.isfinite(mean[0]):
+            told[key] = {"asked": horizon[key], "reached": mean[0]}
     return told

@@ -4,6 +4,9 @@ Sectors are price takers here: a sector's own price moves and the prices of all 
 of mobile factors stay. Letters as in `detente.equations`: v value-added share, ν stickiness, ρ resource share, μ mobility.
 """
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -27,7 +30,8 @@ def resource_share(supply: float, v: ArrayLike, value_added: float, mobility: fl
 
     With inputs in fixed proportions and mobile factors (ζ = 0, μ = ∞) it is 1/(1 + η_s v). At ρ = 1 output still grows by
     more inputs on the same resource, at ρ = 0 factors still stick: below ζ (1 − v)/v an elasticity gets ρ = 1, above
-    (μ − 1 + ζ (1 − v))/v it gets ρ = 0, and `supply_elasticity` tells what is then reached. With μ = 1 the share has no effect.
+    (μ − 1 + ζ (1 − v))/v it gets ρ = 0, and `supply_elasticity` tells what is then reached. With μ = 1 the share
+    has no effect.
     """
     v = np.asarray(v, float)
     inverse = np.maximum(1 + supply * v - value_added * (1 - v), 1.0)
@@ -73,7 +77,8 @@ def _own(
 ) -> NDArray:
     """−[within (1 − b) + between b (1 − g) + top b g], b being the good's share in its nest, g the nest's in `total`.
 
-    share [country, good, user]; nests: elasticity among other goods, among energy goods, between the two nests; top: of the whole by its own price.
+    share [country, good, user]; nests: elasticity among other goods, among energy goods, between the two; top: of the whole
+    by its own price.
     """
     others, fuels, between = nests
     energy = share[:, fuel].sum(axis=1, keepdims=True)
@@ -82,3 +87,46 @@ def _own(
     g = np.divide(nest, total, out=np.zeros_like(nest), where=np.broadcast_to(total > 0, nest.shape))
     within = np.where(fuel, fuels, others)[None, :, None]
     return -(within * (1 - b) + between * b * (1 - g) + top * b * g)
+
+
+class Response(NamedTuple):
+    """What a sector's quantities do for a percent on its price, as text for a table; means weighted by output and use."""
+
+    name: str
+    asked: str
+    supply: str
+    supply_range: str
+    demand: str
+    demand_range: str
+
+
+def responses(economy: Economy, asked: Mapping[str, float], sectors: Mapping[str, str]) -> list[Response]:
+    """One row for each of `sectors` {code: name}; `asked`: wanted supply elasticity by code, where there is one."""
+    supply, demand = supply_elasticities(economy), demand_elasticities(economy)
+    made, used = np.asarray(economy.output), np.asarray(economy.spending)
+    rows = []
+    for code, name in sectors.items():
+        k = economy.sectors.index(code)
+        sold, bought = spread(supply[:, k], made[:, k]), spread(demand[:, k], used[:, k])
+        wanted = f"{asked[code]:g}" if code in asked else ""
+        rows.append(Response(name, wanted, *_told(sold), *_told(bought)))
+    return rows
+
+
+def spread(values: NDArray, weight: NDArray) -> tuple[float, float, float] | None:
+    """Weighted mean, and the range of the middle nine tenths by weight; None where nothing has weight."""
+    there = np.isfinite(weight) & (weight > 0) & ~np.isnan(values)
+    if not there.any():
+        return None
+    order = np.argsort(values[there])
+    ranked, share = values[there][order], weight[there][order] / weight[there].sum()
+    upto = np.cumsum(share)
+    low, high = (ranked[min(int(np.searchsorted(upto, part)), len(ranked) - 1)] for part in (0.05, 0.95))
+    return float((ranked * share).sum()), float(low), float(high)
+
+
+def _told(found: tuple[float, float, float] | None) -> tuple[str, str]:
+    if found is None:
+        return "none made", ""
+    mean, low, high = ("infinite" if np.isinf(x) else f"{x:.2f}".replace("-", "−") for x in found)
+    return mean, "" if low == high else f"{low} to {high}"
