@@ -254,8 +254,8 @@ class Comparison(ABC):
         if data:
             lines.append(f"Data: {data['title']}. {data['source']} {data.get('attribution', '')}".rstrip())
         lines.append(f"Trade elasticities: {sets['name']}. {sets['source']}")
-        horizon = ". ".join([used["horizon"]["told"], *used["horizon"]["sources"]])
-        lines.append(f"Horizon: {horizon}.")
+        sources = [source for source in used["horizon"]["sources"] if source != GIVEN["name"]]
+        lines.append(f"Horizon: {'; '.join([used['horizon']['told'], *sources])}.")
         lines += METHODS
         steps = [
             s
