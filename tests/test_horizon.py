@@ -15,9 +15,18 @@ import detente as dt
 from detente import implied, nests
 from detente.calibration import calibrate
 from detente.cli import app
+from detente.digits import format_percent
 from detente.economy import Economy
 from detente.errors import InputError
-from detente.horizon import Horizon, energy_sectors, oil_sets, resource_sectors, shipped
+from detente.horizon import (
+    Horizon,
+    energy_sectors,
+    number,
+    oil_sets,
+    parameters,
+    resource_sectors,
+    shipped,
+)
 
 SAME = 1e-10  # percent; both solved to 1e-13
 SLOPE = 2e-3  # a central difference of a smooth curve over a percent either way
@@ -358,3 +367,49 @@ def test_list_show_and_implied():
     mean = implied.spread(implied.demand_elasticities(economy)[:, 0], np.asarray(economy.spending)[:, 0])
     assert mean is not None
     assert f"{mean[0]:.2f}".replace("-", "−") in printed
+
+
+# The page ---------------------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "horizons.md").read_text("utf-8")
+
+
+def rows(heading: str) -> dict[str, list[str]]:
+    """The first table below a heading of the page: {first cell: the others}, the code marks of both removed."""
+    section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    cells = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")]
+        for line in section.splitlines()
+        if line[:1] == "|"
+    ]
+    return {row[0]: row[1:] for row in [cells[0], *cells[2:]]}
+
+
+def test_the_page_has_every_value():
+    table = rows("The sets that ship")
+    names = table.pop("key")
+    assert names == list(shipped())
+    for at, name in enumerate(names):
+        values = Horizon.load(name).values
+        assert {key: row[at] for key, row in table.items()} == {
+            key: number(values[key].value) if key in values else "–" for key in parameters()
+        }
+    for name, entry in oil_sets().items():
+        assert f"`{name}`" in PAGE
+        assert f"{entry['supply']:g}, demand" in PAGE or f"({entry['supply']:g}, " in PAGE
+
+
+@pytest.mark.slow
+def test_the_page_has_the_results_of_the_embedded_world():
+    """Four sets of parameters to factor, each the first time up to a minute."""
+    table = rows("What the horizon changes")
+    table.pop("horizon")
+    assert list(table) == list(shipped())
+    world = dt.World.load()
+    for name, shown in table.items():
+        economy = calibrate(world, horizon=name)
+        outcomes = [dt.simulate(economy, scenario) for scenario in ("embargo", "us-relief")]
+        found = [
+            format_percent(one.group(code)["real_income"]) for one in outcomes for code in ("RUS", "DEU")
+        ]
+        assert [cell.replace("\N{NO-BREAK SPACE}", " ") for cell in found] == shown
