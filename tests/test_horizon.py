@@ -194,6 +194,14 @@ def test_an_override_without_effect_is_refused(tiny: dt.World, mine: Economy):
         Horizon.load({"energy": 0.1}).applied(plain)
 
 
+def test_horizons_do_not_pile_up(mine: Economy):
+    short = Horizon.load("short")
+    over_long = short.applied(Horizon.load("long").applied(mine))
+    assert (np.asarray(over_long.trade_elasticity) == np.asarray(short.applied(mine).trade_elasticity)).all()
+    with pytest.raises(InputError, match="the horizon `short` already"):
+        Horizon.load("medium").applied(over_long)
+
+
 # What they imply --------------------------------------------------------------------------------------------
 
 

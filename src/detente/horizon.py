@@ -121,8 +121,15 @@ class Horizon:
     def applied(self, economy: Economy) -> Economy:
         """The same baseline with this horizon's behaviour, recorded in its provenance under `horizon`.
 
-        Raises `InputError` for an override that could have no effect in this economy.
+        Raises `InputError` for an override that could have no effect in this economy, and for an economy that has another
+        horizon than `long` already.
         """
+        before = economy.provenance.get("horizon")
+        if before is not None and (before["base"], before["overrides"]) != (DEFAULT, {}):
+            raise InputError(
+                f"This economy has the horizon `{before['told']}` already, and two do not add up. "
+                "Calibrate the world again with the one you want."
+            )
         sectors = economy.sectors
         energy = energy_sectors(sectors)
         mines = {key: resource_sectors(key, sectors) for key in self.supplies}
