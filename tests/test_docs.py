@@ -207,6 +207,8 @@ def json_keys(content: Any, outcome: dt.Outcome, path: str = "") -> Iterator[str
     for key, value in content.items():
         if path.endswith("groups."):
             key = "<group>"
+        elif path.endswith("horizon.values."):
+            key = "<parameter>"
         elif key in outcome.economy.countries:
             key = "<country>"
         elif key in outcome.economy.sectors:
@@ -231,7 +233,17 @@ def test_every_public_name_is_documented():
     assert set(dt.__all__) <= marked("python.md")
 
 
-KINDS = ["World", "Economy", "Shock", "PossibleOutcome", "Scenario", "Equilibrium", "Outcome", "Prospect"]
+KINDS = [
+    "World",
+    "Economy",
+    "Shock",
+    "PossibleOutcome",
+    "Scenario",
+    "Equilibrium",
+    "Outcome",
+    "Prospect",
+    "Horizon",
+]
 
 
 @pytest.mark.parametrize("name", KINDS)

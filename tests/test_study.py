@@ -11,6 +11,7 @@ import yaml
 
 from detente import labels, yaml_file
 from detente import study as study_module
+from detente.bench import Bench
 from detente.catalogue import load_catalogue
 from detente.errors import InputError
 from detente.evidence import load_ledger
@@ -342,6 +343,23 @@ def test_ranges_cover_both_ends_of_the_sizes(done: Study):
     assert set(found["first-rus"].values) == set(settings)
 
 
+def test_a_study_ranges_over_horizons():
+    settings = [Setting("uniform-4", "balanced", "law", horizon=name) for name in ("long", "short")]
+    bench = Bench(settings, {"law": {}}, {}, world=World.load("tiny"))
+    entry = {
+        "label": "Russia",
+        "unit": "%",
+        "kind": "real-income",
+        "scenario": "embargo",
+        "against": "baseline",
+        "party": "RUS",
+    }
+    values = bench.quantity("rus", entry).values
+    assert list(values) == ["uniform-4, balanced, law", "uniform-4, balanced, law, horizon short"]
+    assert len(set(values.values())) == 2
+
+
 def test_settings_read_as_words():
+    assert str(Setting("a", "b", "c", "low", "short")) == "a, b, c, sizes at their low end, horizon short"
     assert str(Setting("a", "b", "c", "low")) == "a, b, c, sizes at their low end"
     assert str(Setting("uniform-4", "balanced", "law")) == "uniform-4, balanced, law"
