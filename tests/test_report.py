@@ -13,7 +13,7 @@ import pytest
 from detente import charts, drawing, labels, report, wording
 from tests.synthetic import SyntheticOutcome
 
-SECTIONS = ["answer", "scenario", "map", "parties", "trade", "energy", "countries"]
+SECTIONS = ["answer", "scenario", "map", "parties", "split", "trade", "energy", "countries"]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 BROWSER_SECONDS = 90  # a cold start on a loaded machine
 
@@ -70,7 +70,7 @@ def test_the_page_has_all_sections_language_and_described_charts(page):
     assert dict(tags)["html"] == {"lang": "en"}
     assert [attrs["id"] for tag, attrs in tags if tag == "section"] == SECTIONS
     described = [attrs["aria-label"] for tag, attrs in tags if tag == "svg" and attrs.get("role") == "img"]
-    assert len(described) == 4
+    assert len(described) == 5
     assert all(len(text) > 40 for text in described)
     limits = SyntheticOutcome().provenance["data"]["limits"]
     for needed in ("caliendo-parro-2015", "share-of-world", "3.2e-12", "reached", "OECD", *limits):
@@ -90,7 +90,7 @@ def test_links_beside_the_page_lead_to_files(written, page):
     assert all((folder / link).is_file() for link in links)
     assert all(path.stat().st_size > 0 for path in written.values())
     pngs = [path for path in written.values() if path.suffix == ".png"]
-    assert len(pngs) == 4
+    assert len(pngs) == 5
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pngs)
 
 

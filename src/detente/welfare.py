@@ -75,7 +75,8 @@ def split(
 
 def policy(economy: Economy, shock: Shock, found: Equilibrium) -> Policy:
     """What `shock` sets, its duties taken out of the trade weights of the equilibrium it led to."""
-    shape = economy.trade_share.shape
+    n, s = len(economy.countries), len(economy.sectors)
+    shape = (n, n, s)
     labels = Labels(economy.countries, economy.sectors)
     weight = np.array(found.situation.trade_weight).transpose(1, 2, 0)
     new = shock.tariff(shape, labels), shock.export_tax(shape, labels)
