@@ -21,6 +21,7 @@ are polynomials whose degrees sum to at most 2n − 2, and products obey the pro
 faster than any power of n where the path is smooth, and is reported: `residual` is the exact change less the parts.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ from detente.economy import Economy
 from detente.equilibrium import TOLERANCE, Equilibrium, solve
 from detente.errors import InputError
 from detente.shock import Labels, Shock
+from detente.situation import situation
 
 PARTS = ("terms_of_trade", "volume_of_trade", "trade_cost", "transfers", "reallocation", "residual")
 POINTS = 5  # both ends included
@@ -62,7 +64,7 @@ def split(
     if points < 2:
         raise InputError(f"`points` is {points}; expected at least 2, the two situations themselves.")
     place, rule = lobatto(points)
-    ends = policy(economy, shock_before, before), policy(economy, shock_after, after)
+    ends = policy(economy, shock_before), policy(economy, shock_after)
     policies = [ends[0], *(_between(*ends, share) for share in place[1:-1]), ends[1]]
     inside = [solve(economy, _shock(economy, each), tolerance=tolerance) for each in policies[1:-1]]
     solved = [before, *inside, after]
@@ -73,19 +75,15 @@ def split(
     return parts
 
 
-def policy(economy: Economy, shock: Shock, found: Equilibrium) -> Policy:
-    """What `shock` sets, its duties taken out of the trade weights of the equilibrium it led to."""
+def policy(economy: Economy, shock: Shock) -> Policy:
+    """What `shock` sets, duties apart from the weights. Raises `InputError` for a bad cell."""
     n, s = len(economy.countries), len(economy.sectors)
-    shape = (n, n, s)
     labels = Labels(economy.countries, economy.sectors)
-    weight = np.array(found.situation.trade_weight).transpose(1, 2, 0)
-    new = shock.tariff(shape, labels), shock.export_tax(shape, labels)
+    new = shock.tariff((n, n, s), labels), shock.export_tax((n, n, s), labels)
     old = tuple(None if rate is None else np.asarray(rate) for rate in (economy.tariff, economy.export_tax))
-    rates = [was if now is None else now for now, was in zip(new, old, strict=True)]
-    taxed = _factor(*rates) / _factor(*old)
-    if np.ndim(taxed):
-        weight = weight * taxed ** np.asarray(economy.trade_elasticity)
-    return Policy(weight, *rates)
+    tariff, tax = (was if now is None else now for now, was in zip(new, old, strict=True))
+    untaxed = situation(economy, dataclasses.replace(shock, tariff_new=None, export_tax_new=None))
+    return Policy(np.array(untaxed.trade_weight).transpose(1, 2, 0), tariff, tax)
 
 
 def lobatto(points: int) -> tuple[NDArray, NDArray]:
