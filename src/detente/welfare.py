@@ -17,7 +17,7 @@ nil along the path where factors sort themselves efficiently (the envelope theor
 as terms of trade.
 
 The integrals are taken with equilibria at Legendre–Gauss–Lobatto points: with n points exact where integrand and integrator
-are polynomials whose degrees sum to at most 2n − 2, and products obey the product rule to rounding. The error falls
+are polynomials of degree n − 1, and products obey the product rule to rounding. The error falls
 faster than any power of n where the path is smooth, and is reported: `residual` is the exact change less the parts.
 """
 
