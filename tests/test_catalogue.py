@@ -99,6 +99,57 @@ def test_bad_files_are_refused_with_file_line_and_mend(
     assert mend in message
 
 
+PARTED = GOOD.replace(
+    "sectors: [B05], instrument: cut,",
+    "sectors: [B06], split: {B06O: {size: 0.95, range: [0.9, 0.99], basis: observed}, "
+    "B06P: {size: 0, basis: observed}, B06L: {size: 0, range: [0, 0.2], basis: assumption}}, instrument: cut,",
+)
+
+
+def test_a_reading_has_sizes_by_part(tmp_path: Path):
+    (reading,) = load_catalogue(written(tmp_path, PARTED))["gb-2022-coal"].reading
+    codes = ["B06", "B06O", "B06P", "B06L", "C19"]
+    assert reading.sizes(codes) == [0.9, 0.95, 0, 0, 0.9]
+    assert reading.sizes(codes, "low") == [0.8, 0.9, 0, 0, 0.8]
+    assert reading.sizes(codes, "high") == [0.95, 0.99, 0, 0.2, 0.95]
+    assert [reading.touches(code) for code in codes] == [True, True, False, True, True]
+    assert reading.by_part() == (
+        "By part: Crude oil 95 % (range 90 to 99 %; observed), Pipeline gas 0 %, LNG 0 % (range 0 to 20 %; assumption)."
+    )
+    assert load_catalogue(written(tmp_path, GOOD))["gb-2022-coal"].reading[0].by_part() == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mend"),
+    [
+        ("B06P:", "B06X:", "Did you mean"),
+        ("B06P: {size: 0, basis: observed}, ", "", "`split` lacks B06P"),
+        ("size: 0.95,", "size: 1.2,", "B06O: `size` of a cut is 1.2"),
+        ("size: 0.95,", "size: 0.5,", "B06O: `size` 0.5 lies outside its `range`"),
+        ("range: [0.9, 0.99]", "range: [0.99, 0.9]", "the smaller one first"),
+        ("size: 0.95, ", "", "the key `size` is missing"),
+        ("sectors: [B06]", "sectors: [B05]", "Only a sector with parts can be split"),
+        ("split:", "in_data: 0.1, split:", "`split` does not go with `in_data`"),
+        (
+            "instrument: cut, size: 0.9, range: [0.8, 0.95]",
+            "instrument: ban",
+            "`split` does not go with a `ban`",
+        ),
+    ],
+)
+def test_a_bad_split_is_refused(tmp_path: Path, old: str, new: str, mend: str):
+    assert old in PARTED
+    with pytest.raises(InputError, match=r"`gbr.yaml`, line 21, measure `gb-2022-coal`") as error:
+        load_catalogue(written(tmp_path, PARTED.replace(old, new, 1)))
+    assert mend in str(error.value)
+
+
+def test_every_reading_of_oil_and_gas_has_sizes_by_part(catalogue):
+    readings = [(m.id, r) for m in catalogue for r in m.reading if "B06" in r.sectors]
+    assert len(readings) >= 15
+    assert [id for id, reading in readings if not reading.split] == []
+
+
 def test_an_empty_reading_needs_its_reason(tmp_path: Path):
     text = re.sub(r"    reading:\n.*\n", "    reading: []\n", GOOD)
     with pytest.raises(InputError, match=r"line 20, measure `gb-2022-coal`, `reading`: .*Say why"):

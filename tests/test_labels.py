@@ -13,7 +13,10 @@ from detente.errors import InputError
 from detente.world import World
 
 COUNTRIES = [code for code, row in labels.countries().items() if row["iso_numeric"]]
-SECTORS = [code for code, row in labels.sectors().items() if row["group"] != "Aggregate"]
+PARTS = {part for parts in labels.sector_parts().values() for part in parts}
+SECTORS = [
+    code for code, row in labels.sectors().items() if row["group"] != "Aggregate" and code not in PARTS
+]
 
 
 def test_lists_are_those_of_the_embedded_world():
@@ -87,7 +90,10 @@ def test_coalition_bystanders_and_the_parties_are_the_whole_table():
 
 def test_sector_groups_hold_sectors_and_goods_and_services_do_not_overlap():
     groups = labels.sector_groups()
-    assert all(set(members) <= set(SECTORS) for members in groups.values())
+    assert all(set(members) <= {*SECTORS, *PARTS} for members in groups.values())
+    for whole, parts in labels.sector_parts().items():  # a part is where the whole is
+        for name, members in groups.items():
+            assert whole not in members or set(members) & set(parts), name
     assert not set(groups["goods"]) & set(groups["services"])
     assert set(SECTORS) - set(groups["goods"]) - set(groups["services"]) == {"D", "E"}
 
@@ -179,7 +185,7 @@ def test_the_dictionary_of_variables_is_complete_and_unique():
 def test_elasticities_cover_both_worlds_in_every_set():
     lines = (labels.DATA / "elasticities.csv").read_text("utf-8").splitlines()
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
-    assert [row["sector"] for row in rows] == [*SECTORS, "ENE", "GDS", "SRV"]
+    assert [row["sector"] for row in rows] == labels.with_parts([*SECTORS, "ENE", "GDS", "SRV"])
     sets = [name for name in rows[0] if name not in ("sector", "source")]
     assert sets == ["caliendo-parro-2015", "uniform-4", "uniform-5"]
     about = yaml.safe_load((labels.DATA / "elasticities.yaml").read_text("utf-8"))

@@ -266,7 +266,7 @@ def test_the_law_of_an_aggregate_country_is_the_mean_over_its_flows(shipped: Reg
     large = shipped.weight(full.countries, full.sectors, on=DAY)
     trade = full.data["final_trade"] + full.data["intermediate_trade"]
     flows = trade.transpose("importer", "exporter", "sector").to_numpy()
-    energy = [full.sectors.index(code) for code in labels.sector_groups()["energy"]]
+    energy = [full.sectors.index(code) for code in labels.resolve_sectors("energy", full.sectors)]
     n, i = full.countries.index(USA), full.countries.index(RUS)
     mean = (flows * large)[n, i, energy].sum() / flows[n, i, energy].sum()
     assert small[1, 0, 0] == pytest.approx(mean, rel=1e-12)

@@ -151,8 +151,13 @@ def test_every_group_resolves_on_the_embedded_world(economy: Economy):
         found = labels.resolve_countries(name, economy.countries)
         assert found == [code for code in members if code in economy.countries]
         assert found
-    for name in labels.sector_groups():
-        assert labels.resolve_sectors(name, economy.sectors)
+    parts = {part for codes in labels.sector_parts().values() for part in codes}
+    for name, members in labels.sector_groups().items():
+        if set(members) <= parts:
+            with pytest.raises(InputError, match="Use the world `energy`"):
+                labels.resolve_sectors(name, economy.sectors)
+        else:
+            assert labels.resolve_sectors(name, economy.sectors)
     assert len(labels.resolve_countries("EU27", economy.countries)) == 27
 
 

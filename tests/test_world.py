@@ -82,7 +82,7 @@ def test_embedded_world_is_the_one_described(embedded):
 
 def test_flows_are_those_that_the_limits_state(embedded):
     """Billion USD, to the one decimal in which `limits` tells users how the table differs from customs."""
-    goods = list(labels.sector_groups()["goods"])
+    goods = labels.resolve_sectors("goods", embedded.sectors)
     intermediate, final = embedded.data["intermediate_trade"] / 1e3, embedded.data["final_trade"] / 1e3
     to_usa = {"exporter": "RUS", "importer": "USA"}
     imputed = float(final.sel(to_usa).sel(sector=goods).sum())

@@ -315,12 +315,12 @@ def describe_flows(table: Table, flows: np.ndarray) -> list[str]:
 
 def tiny(world: World) -> World:
     """Four countries × three sectors, summed from `world`: for documentation and tests."""
-    from detente.labels import country_groups, sector_groups
+    from detente.labels import country_groups, resolve_sectors
 
     others = [c for c in country_groups()["coalition"] if c != "USA"]
     rest = [c for c in world.countries if c not in {"RUS", "USA", *others}]
-    energy = list(sector_groups()["energy"])
-    goods = [code for code in sector_groups()["goods"] if code not in energy]
+    energy = resolve_sectors("energy", world.sectors)
+    goods = [code for code in resolve_sectors("goods", world.sectors) if code not in energy]
     services = [code for code in world.sectors if code not in {*energy, *goods}]
     small = world.aggregate(
         countries={"RUS": ["RUS"], "USA": ["USA"], "XCO": others, "XRW": rest},

@@ -20,7 +20,7 @@ import numpy as np
 
 from detente.cache import cache_folder
 from detente.economy import Economy
-from detente.solver import EXACT, RANK, Preconditioner, Tail
+from detente.response import EXACT, RANK, Preconditioner, Tail
 from detente.version import __version__
 
 PARTS = ("first_inverse", "second_inverse", "first_response", "second_response", "outer_step")

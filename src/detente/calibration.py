@@ -181,6 +181,11 @@ def _column(path: Path, column: str) -> dict[str, float]:
 
 
 def _by_sector(values: Mapping[str, float], sectors: Sequence[str], where: str) -> NDArray:
+    """θ in the order of `sectors`; a value for a sector that the world has in parts holds for each part without its own."""
+    for whole, parts in labels.sector_parts().items():
+        if whole in values and whole not in sectors and set(parts) <= set(sectors):
+            rest = {code: value for code, value in values.items() if code != whole}
+            values = dict.fromkeys(parts, values[whole]) | rest
     missing = [code for code in sectors if code not in values]
     if missing:
         raise InputError(

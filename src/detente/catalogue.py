@@ -24,6 +24,7 @@ from detente.law import (
     Event,
     LegalMeasure,
     LiftRule,
+    Part,
     Reading,
     Renewal,
     Scope,
@@ -318,10 +319,11 @@ class _File:
 
     def _reading(self, at: tuple[str | int, ...], entry: dict[str, Any], targets: tuple[str, ...]) -> Reading:
         span = {"range": tuple(entry["range"])} if "range" in entry else {}
-        reading = Reading(**{**entry, "sectors": tuple(entry["sectors"]), **span})
+        reading = Reading(**{**entry, "sectors": tuple(entry["sectors"]), **span, **_split(entry)})
         self._refuse((*at, "sectors"), lambda: _check_sectors(reading.sectors))
         self._refuse(at, lambda: reading.measure(self.content["sender"], targets))
         self._refuse(at, lambda: _check_inside(reading))
+        self._refuse((*at, "split"), lambda: _check_split(reading, self.content["sender"], targets))
         return reading
 
 
@@ -341,6 +343,39 @@ def _check_reading(reading: tuple[Reading, ...], reason: str) -> None:
         raise InputError("the reading is empty. Say why in the key `no_reading`, or enter one.")
     if reading and reason:
         raise InputError("there is a reading and a `no_reading`. Remove one of them.")
+
+
+def _split(entry: Mapping[str, Any]) -> dict[str, tuple[tuple[str, Part], ...]]:
+    """The key `split` of a reading as its parts; nothing where there is none."""
+    parts = entry.get("split", {})
+    span = {code: {"range": tuple(part["range"])} if "range" in part else {} for code, part in parts.items()}
+    return {"split": tuple((code, Part(**{**part, **span[code]})) for code, part in parts.items())}
+
+
+def _check_split(reading: Reading, sender: str, targets: tuple[str, ...]) -> None:
+    """Raises `InputError` unless a split names all parts of sectors of the reading, each with a size it can have."""
+    if not reading.split:
+        return
+    if reading.instrument == "ban" or reading.in_data is not None:
+        given = "a `ban`" if reading.instrument == "ban" else "`in_data`"
+        raise InputError(f"`split` does not go with {given}. Leave one of them out.")
+    meant = labels.resolve_sectors(list(reading.sectors), list(labels.sectors()))
+    wholes = {whole: parts for whole, parts in labels.sector_parts().items() if whole in meant}
+    known = [part for parts in wholes.values() for part in parts]
+    for code, part in reading.split:
+        if code not in known:
+            raise unknown_name("part of these sectors", code, known, "Only a sector with parts can be split.")
+        own = reading._replace(size=part.size, range=part.range, split=())
+        try:
+            own.measure(sender, targets)
+            _check_inside(own)
+        except InputError as problem:
+            raise InputError(f"{code}: {problem}") from None
+    missing = [part for part in known if part not in dict(reading.split)]
+    if missing:
+        raise InputError(
+            f"`split` lacks {', '.join(missing)}. Give each part a size, 0 where it is left alone."
+        )
 
 
 def _check_inside(reading: Reading) -> None:

@@ -43,7 +43,13 @@ DIVERGING = [
     "#123f6b",
 ]
 NAMES, PLOT, ROW = 150, 370, 23  # pixels: country names, bars, one bar's row
-PRODUCTS = {"B06": "Crude oil and gas", "C19": "Refined oil"}
+PRODUCTS = {
+    "B06": "Crude oil and gas",
+    "B06O": "Crude oil",
+    "B06P": "Pipeline gas",
+    "B06L": "LNG",
+    "C19": "Refined oil",
+}
 THEME: Spec = {
     "font": FONT,
     "background": "#ffffff",

@@ -42,7 +42,11 @@ app.add_typer(cli_evidence.app, name="evidence")
 app.add_typer(replicate, name="replicate")
 
 WorldFile = Annotated[
-    str | None, typer.Option("--world", help="A world saved as .nc, or `tiny`. Default: the embedded table.")
+    str | None,
+    typer.Option(
+        "--world",
+        help="A world saved as .nc, `tiny`, or `energy` (crude oil, gas and LNG apart). Default: the embedded table.",
+    ),
 ]
 
 

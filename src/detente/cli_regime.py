@@ -262,7 +262,7 @@ def _plain(measure: "LegalMeasure", day: date) -> dict[str, Any]:
         "lifted_by": measure.lift_rule.who,
         "days": list(measure.lift_rule.days),
         "verification": measure.known,
-        "reading": [str(sentence) for sentence in measure.measures()],
+        "reading": measure.sentences(),
     }
 
 
@@ -287,7 +287,7 @@ def _about(measure: "LegalMeasure", kept: date) -> list[tuple[str, str]]:
     ]
     if measure.renewal:
         rows.append(("renewal", f"due by {measure.renewal.date} {_tag(measure.renewal.verification)}"))
-    rows += _under("for trade", [*map(str, measure.measures())] or [measure.no_reading])
+    rows += _under("for trade", measure.sentences() or [measure.no_reading])
     rows += _under(
         "sources",
         [f"{s.citation} {_tag(s.verification)}" + f"\n{s.url}" * bool(s.url) for s in measure.sources],

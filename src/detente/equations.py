@@ -49,6 +49,20 @@ class Factors(eqx.Module):
     log_resource: Array | None
 
 
+class Rents(eqx.Module):
+    """What buyers pay above what sellers get, by pool: the flows of one sector that one instrument is about.
+
+    weight [pool, importer, exporter]: part of the trade weight that is rent; to_importer, to_exporter [pool] and to_country
+    [pool, country]: whose it is. sectors: the sector of each pool.
+    """
+
+    sectors: tuple[int, ...] = eqx.field(static=True)
+    weight: Array
+    to_importer: Array
+    to_exporter: Array
+    to_country: Array
+
+
 class Situation(eqx.Module):
     """One counterfactual: the baseline's shares and the scenario's trade weights, in the order the products want.
 
@@ -70,6 +84,7 @@ class Situation(eqx.Module):
     substitution: Substitution | None
     recipe: Recipe | None
     factors: Factors | None
+    rents: Rents | None
     closure: str = eqx.field(static=True)
 
 
@@ -89,12 +104,13 @@ class Market(NamedTuple):
 
 
 class Flows(NamedTuple):
-    """What follows from the unknowns: Y' and X' [country, sector]; revenue, deficit and income [country]."""
+    """What follows from the unknowns: Y' and X' [country, sector]; revenue, rents, deficit and income [country]."""
 
     output: Array
     spending: Array
     tariff_revenue: Array
     export_tax_revenue: Array
+    rent: Array
     deficit: Array
     income: Array
 
@@ -173,6 +189,18 @@ def export_tax_revenue(competitive: Array, demand: Array, situation: Situation) 
     return jnp.sum(competitive * jnp.einsum("jni,jn->ji", situation.export_tax_weight, demand), axis=0)
 
 
+def rent(competitive: Array, demand: Array, situation: Situation) -> Array:
+    """Rents of price caps, quotas and held prices [country]: what π'_nij X'_nj holds above the sellers' receipts."""
+    rents = situation.rents
+    if rents is None:
+        return jnp.zeros_like(situation.value_added)
+    pools = jnp.asarray(rents.sectors)
+    paid = rents.weight * demand[pools][:, :, None] * competitive[pools][:, None, :]
+    by_importer, by_exporter = paid.sum(axis=2), paid.sum(axis=1)
+    total = by_importer.sum(axis=1)
+    return rents.to_importer @ by_importer + rents.to_exporter @ by_exporter + total @ rents.to_country
+
+
 def deficit(factor_income: Array, revenue: Array, situation: Situation) -> Array:
     """D'_n under the closure; sums to zero over the world in each of them. Returns [country].
 
@@ -190,7 +218,7 @@ def deficit(factor_income: Array, revenue: Array, situation: Situation) -> Array
 
 
 def income(factor_income: Array, revenue: Array, situation: Situation) -> Array:
-    """I'_n = ŵ_n VA_n + tariff revenue + export-tax revenue + D'_n  (below eq. 13). Returns [country]."""
+    """I'_n = ŵ_n VA_n + tariff revenue + export-tax revenue + rents + D'_n  (below eq. 13). Returns [country]."""
     return factor_income + revenue + deficit(factor_income, revenue, situation)
 
 
@@ -252,9 +280,11 @@ def flows(spending: Array, at: Market, situation: Situation) -> Flows:
     sold = output(at.competitive, demand, situation)
     duties = tariff_revenue(at.competitive, demand, situation)
     taxes = export_tax_revenue(at.competitive, demand, situation)
-    earned = income(at.factor_income, duties + taxes, situation)
+    rents = rent(at.competitive, demand, situation)
+    public = duties + taxes + rents
+    earned = income(at.factor_income, public, situation)
     bought = input_spending(sold, at, situation) + at.consumption_share * earned[:, None]
-    return Flows(sold, bought, duties, taxes, deficit(at.factor_income, duties + taxes, situation), earned)
+    return Flows(sold, bought, duties, taxes, rents, deficit(at.factor_income, public, situation), earned)
 
 
 def spending_gap(spending: Array, at: Market, situation: Situation) -> Array:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
@@ -11,15 +12,18 @@ from jax import Array
 from numpy.typing import NDArray
 
 from detente import equations
+from detente.complementarity import Seen, conditions, find_wedges, least_wedges, unmet, wedged
 from detente.economy import Economy
 from detente.equations import Situation, Unknowns
 from detente.errors import ConvergenceError
 from detente.feasibility import components
+from detente.instruments import Binding, Ceiling
 from detente.search import Found, search
 from detente.shock import Shock
 from detente.situation import situation
 from detente.system import system
 
+INNER = 0.1  # of the tolerance, to which equilibria are solved while wedges move
 TOLERANCE = 1e-10  # relative residual; rounding in 80 × 50 sums is near 1e-14
 
 
@@ -54,8 +58,10 @@ class Equilibrium(eqx.Module):
     """A solved situation. Hats are ratios to the economy's baseline; levels are in units of world factor income.
 
     wage_change (mobile factors), consumer_price_change, real_income_change, income, deficit, tariff_revenue,
-    export_tax_revenue [country]; factor_price_change (what a sector's factors earn, per unit), price_change (the
-    importer's price index), cost_change, value_added, output, spending [country, sector].
+    export_tax_revenue, rent (what price caps, quotas and held prices leave) [country]; factor_price_change (what a
+    sector's factors earn, per unit), price_change (the importer's price index), cost_change, value_added, output, spending
+    [country, sector].
+    bindings: what came of each instrument; trouble: why one does not hold, if so.
     result, residual (largest relative gap over all conditions), steps (outer), sweeps (passes over the trade matrix).
     """
 
@@ -72,8 +78,11 @@ class Equilibrium(eqx.Module):
     export_tax_revenue: Array
     consumer_price_change: Array
     real_income_change: Array
+    rent: Array
     situation: Situation
+    bindings: tuple[Binding, ...] = eqx.field(static=True)
     result: Result = eqx.field(static=True)
+    trouble: str = eqx.field(static=True)
     residual: float = eqx.field(static=True)
     steps: int = eqx.field(static=True)
     sweeps: int = eqx.field(static=True)
@@ -119,13 +128,67 @@ def solve(
     """
     at = situation(economy, shock)
     label = components(economy, np.asarray(at.trade_weight))
-    end = search(economy, at, label, tolerance, max_steps)
-    found = _equilibrium(end, at, label, economy, tolerance)
+    if shock.instruments:
+        found = _with_instruments(economy, shock.instruments, at, label, tolerance, max_steps)
+    else:
+        found = _equilibrium(search(economy, at, label, tolerance, max_steps), at, label, economy, tolerance)
     if throw and not found.converged:
         raise ConvergenceError(
-            f"{found.result.message} Residual {found.residual:.1e} (asked {tolerance:.0e}) after {found.steps} steps."
+            f"{found.trouble or found.result.message} Residual {found.residual:.1e} (asked {tolerance:.0e}) after "
+            f"{found.steps} steps."
         )
     return found
+
+
+def _with_instruments(
+    economy: Economy,
+    instruments: Sequence[Ceiling],
+    at: Situation,
+    label: NDArray,
+    tolerance: float,
+    max_steps: int,
+) -> Equilibrium:
+    """The equilibrium at the wedges at which every instrument's condition holds."""
+    before = Seen(np.ones(economy.output.shape), _baseline_sales(economy))
+    seen: dict[bytes, tuple[Equilibrium, NDArray, list[Binding]]] = {}
+    point, steps, sweeps = None, 0, 0
+
+    def gap_of(wedges: NDArray) -> NDArray:
+        nonlocal point, steps, sweeps
+        now = wedged(at, instruments, wedges)
+        end = search(economy, now, label, INNER * tolerance, max_steps, begin=point)
+        found = _equilibrium(end, now, label, economy, tolerance)
+        steps, sweeps = steps + end.steps, sweeps + end.sweeps
+        point = end.point if found.converged else None
+        gaps, bindings = conditions(
+            instruments, wedges, Seen(np.asarray(found.cost_change), found.trade()), before
+        )
+        gaps = gaps if found.converged else np.full_like(gaps, np.nan)
+        seen[wedges.tobytes()] = found, gaps, bindings
+        return gaps
+
+    wedges, gaps = find_wedges(gap_of, least_wedges(instruments), tolerance)
+    found, _, bindings = seen[wedges.tobytes()]
+    left = float(abs(gaps).max())
+    result, trouble = found.result, ""
+    if found.converged and not left <= tolerance:
+        result, trouble = Result.NOT_CONVERGED, unmet(instruments, wedges, gaps)
+    return dataclasses.replace(
+        found,
+        bindings=tuple(bindings),
+        result=result,
+        trouble=trouble,
+        residual=max(found.residual, left) if np.isfinite(left) else found.residual,
+        steps=steps,
+        sweeps=sweeps,
+    )
+
+
+def _baseline_sales(economy: Economy) -> NDArray:
+    paid = np.asarray(economy.trade_share) * np.asarray(economy.spending)[:, None, :]
+    for rate in (economy.tariff, economy.export_tax):
+        paid = paid if rate is None else paid / (1 + np.asarray(rate))
+    return paid
 
 
 def balance(economy: Economy, *, tolerance: float = TOLERANCE) -> Economy:
@@ -179,6 +242,7 @@ def _derived(unknowns: Unknowns, at: Situation, baseline_income: Array) -> dict[
         "deficit": result.deficit,
         "tariff_revenue": result.tariff_revenue,
         "export_tax_revenue": result.export_tax_revenue,
+        "rent": result.rent,
         "consumer_price_change": jnp.exp(consumer),
         "real_income_change": result.income / baseline_income / jnp.exp(consumer),
     }
@@ -194,6 +258,8 @@ def _equilibrium(
     return Equilibrium(
         **_derived(system(at, label).unknowns(end.point), at, economy.income),
         situation=at,
+        bindings=(),
+        trouble="",
         result=result,
         residual=end.residual,
         steps=end.steps,

@@ -95,6 +95,18 @@ def sector_groups() -> dict[str, tuple[str, ...]]:
     return {name: tuple(group["members"]) for name, group in _groups_file()["sectors"].items()}
 
 
+@cache
+def sector_parts() -> dict[str, tuple[str, ...]]:
+    """Sectors that a world may have in parts: {code: codes of the parts}."""
+    return {whole: tuple(codes) for whole, codes in _groups_file()["parts"].items()}
+
+
+def with_parts(codes: Iterable[str]) -> list[str]:
+    """Sector codes, each followed by its parts where it has any."""
+    parts = sector_parts()
+    return [each for code in codes for each in (code, *parts.get(code, ()))]
+
+
 def describe_group(name: str) -> str:
     """One line on what a country or sector group holds; InputError if there is no such group."""
     groups = {**_groups_file()["countries"], **_groups_file()["sectors"]}
@@ -154,6 +166,7 @@ def _resolve(
     """Codes meant by `names`, first mention first; a code wins over a group, a group over a name."""
     present = set(known)
     codes = {code.casefold(): code for code in known}
+    parts = {whole.casefold(): codes for whole, codes in sector_parts().items()} if kind == "sector" else {}
     folded_groups = {group.casefold(): group for group in groups}
     by_name = {named[code].casefold(): code for code in known if code in named}
     found: dict[str, None] = {}
@@ -163,12 +176,14 @@ def _resolve(
             found[codes[folded]] = None
         elif folded == EVERYTHING:
             found.update(dict.fromkeys(known))
+        elif folded in parts and present.issuperset(parts[folded]):
+            found.update(dict.fromkeys(parts[folded]))
         elif folded in folded_groups:
             group = folded_groups[folded]
             members = [*groups[group], *(code for code, of in stand_ins.items() if group in of)]
             here = [code for code in members if code in present]
             if not here:
-                raise InputError(
+                raise _in_one(kind, members[0], known, named) or InputError(
                     f"The {kind} group `{group}` has no member in this world, which has {len(known)}: "
                     f"{', '.join(list(known)[:8])}{', …' if len(known) > 8 else ''}. Name codes that it has."
                 )
@@ -185,6 +200,9 @@ def _unknown(
 ) -> InputError:
     """The error for a name that is nothing: says so when the code exists elsewhere but not in this world."""
     code = name.upper()
+    in_one = _in_one(kind, code, known, named)
+    if in_one:
+        return in_one
     if code in named and code not in known:
         return InputError(
             f"There is no {kind} `{code}` ({named[code]}) in this world. "
@@ -193,6 +211,18 @@ def _unknown(
     names = [*known, *groups, EVERYTHING, *(named[code] for code in known if code in named)]
     plural = "countries" if kind == "country" else "sectors"
     return unknown_name(kind, name, names, f"Codes of {plural} and named groups are both understood.")
+
+
+def _in_one(kind: str, code: str, known: Sequence[str], named: Mapping[str, str]) -> InputError | None:
+    """The error for a part of a sector that this world has as one, None where that is not so."""
+    for whole, parts in sector_parts().items():
+        if kind == "sector" and code in parts and whole in known:
+            return InputError(
+                f"This world has {', '.join(f'`{part}`' for part in parts)} as one sector, `{whole}` "
+                f"({named[whole]}), so `{code}` cannot be told apart. Use the world `energy`, or name `{whole}` with "
+                "a size that holds for all of it."
+            )
+    return None
 
 
 def stand_ins() -> set[str]:

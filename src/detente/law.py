@@ -6,11 +6,14 @@ turn the law into the measures of a scenario (`Reading.measure`). Nothing here i
 """
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from detente import labels
 from detente.errors import InputError
 from detente.measure import Measure
+from detente.sizes import CENTRAL, placed
 
 VERIFICATION = ("verified", "sourced", "unverified")  # best first
 IN_FORCE, SUSPENDED, LAPSED, LIFTED, NOT_YET = STATES = (
@@ -106,12 +109,21 @@ class Renewal(NamedTuple):
     verification: str
 
 
+class Part(NamedTuple):
+    """What a reading is for one part of its sector, where a world has the parts; words as in `Reading`."""
+
+    size: float
+    basis: str
+    range: tuple[float, float] | None = None
+
+
 class Reading(NamedTuple):
     """The economic reading of a measure for one direction and some sectors, words as in a scenario's measure.
 
     size: what the measure and those it builds on remove of the flow in these sectors, as a whole (`cut`), or
     the points of duty; None for a ban. in_data: the part that the data year shows; None: to be worked out.
-    channel: trade (the goods themselves), finance (payment and insurance) or transport.
+    channel: trade (the goods themselves), finance (payment and insurance) or transport. split: (code, part) for each
+    part of a sector that some worlds have apart (`labels.sector_parts`); empty where the size holds for all of them.
     """
 
     direction: str
@@ -123,11 +135,35 @@ class Reading(NamedTuple):
     channel: str = "trade"
     in_data: float | None = None
     note: str = ""
+    split: tuple[tuple[str, Part], ...] = ()
+
+    def touches(self, code: str) -> bool:
+        """Whether it can act on a sector that it names: not on a part that it says it leaves alone."""
+        part = dict(self.split).get(code)
+        return part is None or max(part.size, *(part.range or (0.0,))) > 0
+
+    def sizes(self, codes: Sequence[str], cuts: str = CENTRAL) -> list[float]:
+        """Its size for each of these sectors, 1 for a ban, at a position of its ranges; a part has its own."""
+        parts = dict(self.split)
+        whole = 1.0 if self.instrument == "ban" else placed(self.size, self.range, cuts) or 0.0
+        return [
+            (placed(parts[code].size, parts[code].range, cuts) or 0.0) if code in parts else whole
+            for code in codes
+        ]
 
     @property
     def family(self) -> tuple[str, str]:
         """(channel, kind): readings of one family overlap and the largest binds; families compound."""
         return self.channel, FAMILIES[self.instrument]
+
+    def by_part(self) -> str:
+        """`By part: Crude oil 90 % (range 80 to 95 %; estimate), LNG 0 %.`; empty where it is not split."""
+        told = []
+        for code, part in self.split:
+            span = f"range {100 * part.range[0]:g} to {100 * part.range[1]:g} %; " if part.range else ""
+            known = f" ({span}{part.basis})" if part.size or part.range else ""
+            told.append(f"{labels.sector_name(code)} {100 * part.size:g} %{known}")
+        return f"By part: {', '.join(told)}." if told else ""
 
     def measure(self, by: str, on: tuple[str, ...], id: str = "") -> Measure:
         """The measure of a scenario that this reading stands for. Raises `InputError` for senseless sizes."""
@@ -207,6 +243,11 @@ class LegalMeasure:
     def measures(self) -> list[Measure]:
         """Its readings as measures of a scenario."""
         return [reading.measure(self.sender, self.targets, self.id) for reading in self.reading]
+
+    def sentences(self) -> list[str]:
+        """Its readings in words, each with its sizes by part where it has them."""
+        pairs = zip(self.measures(), self.reading, strict=True)
+        return [text for measure, reading in pairs for text in (str(measure), reading.by_part()) if text]
 
     @property
     def known(self) -> str:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from detente import labels
 from detente.catalogue import Catalogue
 from detente.errors import InputError
-from detente.law import IN_FORCE, LIFT_RULES
+from detente.law import IN_FORCE, LIFT_RULES, Reading
 from detente.measure import Lifting, spoken
-from detente.sizes import CENTRAL, placed
+from detente.sizes import CENTRAL
 
 BLOC = "EU27"
 KINDS = ("quantity", "duty", "export-tax", "cost")
@@ -141,7 +141,7 @@ class Grid:
         targets = _codes(measure.targets, self.fine[0])
         senders = [code for code in _codes((measure.sender,), self.fine[0]) if code not in targets]
         s, t = (np.array([self.fine[0].index(code) for code in side], int) for side in (senders, targets))
-        j = np.array([self.fine[1].index(code) for code in _goods(reading.sectors, self.fine[1])], int)
+        j = np.array([self.fine[1].index(code) for code in _goods(reading, self.fine[1])], int)
         sides = [k for k, way in enumerate(("exports", "imports")) if reading.direction != way]
         sender, target, sector, border = (
             part.ravel() for part in np.meshgrid(s, t, j, np.array(sides, int), indexing="ij")
@@ -152,11 +152,11 @@ class Grid:
         if kind in (1, 2):
             channel = 0
         n = len(cell)
-        size = 1.0 if reading.instrument == "ban" else placed(reading.size, reading.range, self.sizes) or 0.0
+        size = np.array(reading.sizes(self.fine[1], self.sizes))[sector]
         shown = np.nan if reading.in_data is None else reading.in_data
         return (
             np.full(n, m),
-            np.full(n, size),
+            size,
             np.full(n, shown),
             np.full(n, kind),
             np.full(n, channel),
@@ -424,6 +424,6 @@ def _codes(names: Sequence[str], world: Sequence[str]) -> list[str]:
     return [code for code in world if code in meant]
 
 
-def _goods(names: Sequence[str], world: Sequence[str]) -> list[str]:
-    meant = set(labels.resolve_sectors(names, list(labels.sectors())))
-    return [code for code in world if code in meant]
+def _goods(reading: Reading, world: Sequence[str]) -> list[str]:
+    meant = set(labels.with_parts(labels.resolve_sectors(reading.sectors, list(labels.sectors()))))
+    return [code for code in world if code in meant and reading.touches(code)]

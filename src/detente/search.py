@@ -16,9 +16,10 @@ from detente import baseline
 from detente.economy import Economy
 from detente.equations import Situation
 from detente.errors import InfeasibleError
+from detente.response import Preconditioner
 from detente.shock import Shock
 from detente.situation import situation
-from detente.solver import Preconditioner, newton
+from detente.solver import newton
 from detente.solver import solve as drive
 from detente.system import Point, TradeSystem, preconditioner, residual, start, system
 
@@ -39,9 +40,26 @@ class Found(NamedTuple):
     sweeps: int
 
 
-def search(economy: Economy, at: Situation, label: NDArray, tolerance: float, max_steps: int) -> "Found":
-    """Chord steps with the baseline's Jacobian; then Newton steps; then Newton steps along a path of partial shocks."""
-    whole, begin = system(at, label), start(economy, at)
+def search(
+    economy: Economy,
+    at: Situation,
+    label: NDArray,
+    tolerance: float,
+    max_steps: int,
+    begin: Point | None = None,
+) -> "Found":
+    """Chord steps with the baseline's Jacobian; then Newton steps; then Newton steps along a path of partial shocks.
+
+    begin: where to start; left out, at the baseline.
+    """
+    whole = system(at, label)
+    if begin is not None:
+        found = _chord(
+            whole, begin, baseline_preconditioner(economy), tolerance, max_steps, Found(begin, np.inf, 0, 0)
+        )
+        if found.residual <= tolerance:
+            return found
+    begin = start(economy, at)
     made = baseline_preconditioner(economy)
     found = _chord(whole, begin, made, tolerance, max_steps, Found(begin, np.inf, 0, 0))
     if found.residual <= tolerance:
@@ -143,7 +161,13 @@ def _between(base: Situation, whole: Situation, share: float) -> Situation:
         return (0.0 if start is None else (1 - share) * start) + share * end
 
     return eqx.tree_at(
-        lambda s: (s.trade_weight, s.sales_weight, s.tariff_weight, s.export_tax_weight),
+        lambda s: (
+            s.trade_weight,
+            s.sales_weight,
+            s.tariff_weight,
+            s.export_tax_weight,
+            None if s.rents is None else s.rents.weight,
+        ),
         whole,
         (
             mix(base.trade_weight, whole.trade_weight),
@@ -152,6 +176,7 @@ def _between(base: Situation, whole: Situation, share: float) -> Situation:
             ),
             mix(base.tariff_weight, whole.tariff_weight),
             mix(base.export_tax_weight, whole.export_tax_weight),
+            None if whole.rents is None else share * whole.rents.weight,
         ),
         is_leaf=lambda leaf: leaf is None,
     )

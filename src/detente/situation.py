@@ -58,6 +58,7 @@ def situation(economy: Economy, shock: Shock) -> Situation:
         substitution=economy.substitution,
         recipe=economy.recipe,
         factors=_factors(economy),
+        rents=None,
         closure=economy.closure,
     )
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from detente import equations, nests
 from detente.economy import Economy
 from detente.equations import Situation, Unknowns
-from detente.solver import Gap, Preconditioner, Rows, linear_response
+from detente.response import Gap, Preconditioner, Rows, linear_response
 
 Point = tuple[Array, Array, Array]  # outer unknowns, log P̂, X'
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from . import labels
+from . import energy, labels
 from .errors import InputError
 from .sources import world_file
 from .sources.world_file import AXES, NODE, REQUIRED, TARIFF, USE
 
-EMBEDDED = {None: "world_2022.nc", "tiny": "world_tiny.nc"}
+EMBEDDED = {None: "world_2022.nc", "tiny": "world_tiny.nc", "energy": "world_2022.nc"}
 TOLERANCE = 1e-6
 
 
@@ -62,10 +62,13 @@ class World:
     def load(cls, path: str | os.PathLike[str] | None = None) -> "World":
         """The embedded world (no argument), the tiny one (`"tiny"`), or a file written by `save`.
 
+        `"energy"` is the embedded world with crude oil, pipeline gas and LNG apart (`detente.energy`).
+
         Raises InputError, saying which, if the file is missing, damaged, not a world, or does not add up.
         """
-        if path is None or path == "tiny":
-            return cls(_complete(world_file.read(labels.DATA / EMBEDDED[path])))
+        if path is None or (isinstance(path, str) and path in EMBEDDED):
+            data = _complete(world_file.read(labels.DATA / EMBEDDED[path]))
+            return cls(_describe(energy.split(data)) if path == "energy" else data)
         data = world_file.read(Path(path))
         _check_values(data)
         world = cls(_complete(data))

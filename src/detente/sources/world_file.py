@@ -43,7 +43,7 @@ def read(path: Path) -> xr.Dataset:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(
-            f"`{path}` {what}. A world is a `.nc` file written by `World.save`; `tiny` is built in."
+            f"`{path}` {what}. A world is a `.nc` file written by `World.save`; `tiny` and `energy` are built in."
         )
     try:
         with xr.open_dataset(path, engine="h5netcdf", phony_dims="access") as file:

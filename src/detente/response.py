@@ -1,0 +1,265 @@
+"""The linear response of a block-triangular system at a point: what steers the solver, which knows nothing of the model.
+
+The unknowns are an outer vector u and two long inner blocks x and y, whose gaps depend on each other in a triangle:
+g_x(x; u), g_y(y; x, u) and g_u(u, x, y). Where u is short its whole Jacobian is computed; where it has a long tail, rows
+of the tail are, and subspace iteration finds the directions in which steps built of these fail (deflation: Nicolaides 1987,
+SIAM Journal on Numerical Analysis 24:2).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from numpy.typing import NDArray
+
+EXACT = 700  # outer unknowns up to which the model should ask for their whole Jacobian
+RESPONSE_ACCURACY = 1e-7  # of the linear responses: they steer the search, the gaps decide
+ROUGH_ACCURACY = 1e-4  # of those in single precision
+RESPONSE_LIMIT = 200
+RANK = 120  # directions in which steps built of rows are mended
+SUBSPACE_STEPS = 3  # of the iteration that finds them
+
+Gap = Callable[[Array], Array]
+
+
+class System(Protocol):
+    """The model's side: three gaps, and how to keep the unknowns in their domain.
+
+    outer [m], or [m + m k] where a tail [m, k] follows the head; first and second [m, k]. An inner gap is the change that a
+    plain fixed-point step would make.
+    """
+
+    def first_gap(self, outer: Array) -> Gap:
+        """The first block's gap [m, k] as a function of that block."""
+        ...
+
+    def second_gap(self, first: Array, outer: Array) -> Gap:
+        """The second block's gap [m, k], in the block's units, as a function of that block."""
+        ...
+
+    def outer_gap(self, outer: Array, first: Array, second: Array) -> Array:
+        """The outer gap [m]."""
+        ...
+
+    def normalise(self, outer: Array) -> Array:
+        """The outer unknowns, shifted onto the numéraire."""
+        ...
+
+
+class Rows(NamedTuple):
+    """What the model knows of the outer unknowns beyond the head, [m, k], row by row, each [m, k, k] but the last.
+
+    jacobian: of a row's gaps by its own unknowns; first, second: what these move in the inner blocks' same row;
+    weight [m, k]: what a tail's own movement adds to the head's gap.
+    """
+
+    jacobian: NDArray
+    first: NDArray
+    second: NDArray
+    weight: NDArray
+
+
+class Tail(eqx.Module):
+    """Linear response of outer unknowns [m, k] beyond the head [h]: rows exactly, the rest by its leading directions.
+
+    step [m, k, k]: minus the inverse of each row's Jacobian; response [m, k, h]: how the solved rows move with the head;
+    first, second, weight: see `Rows`. basis [h + m k, r]: directions in which steps built of these contract least;
+    mend [r, r]: what is missing there.
+    """
+
+    step: Array
+    response: Array
+    first: Array
+    second: Array
+    weight: Array
+    basis: Array
+    mend: Array
+
+
+class Preconditioner(eqx.Module):
+    """Linear response at a reference point.
+
+    first_inverse, second_inverse [m, k, k]: inverses of the block-diagonal part of each inner Jacobian.
+    first_response, second_response [m, k, p]: how the solved inner blocks move with the first p outer unknowns.
+    outer_step [p, p]: minus the inverse of the outer gap's total derivative, its first p rows and columns where a
+    tail holds the others.
+    All but outer_step are in single precision: they steer the search and are most of its memory traffic; the gaps, in
+    double precision, decide where it ends.
+    """
+
+    first_inverse: Array
+    second_inverse: Array
+    first_response: Array
+    second_response: Array
+    outer_step: Array
+    tail: Tail | None = None
+
+    def move(self, gap: Array) -> Array:
+        """The outer step that this gap asks for."""
+        if self.tail is None:
+            return self.outer_step @ gap
+        made = _rough_move(gap.astype(self.tail.basis.dtype)[:, None], self.outer_step, self.tail)[:, 0]
+        made = made + self.tail.basis @ (self.tail.mend @ (self.tail.basis.T @ made))
+        return made.astype(gap.dtype)
+
+    def carry(self, first: Array, second: Array, shift: Array) -> tuple[Array, Array]:
+        """The inner blocks carried along when the outer unknowns shift; the second stays positive."""
+        head = shift[: self.outer_step.shape[0]]
+        moved = first + _respond(self.first_response, head)
+        other = second + _respond(self.second_response, head)
+        if self.tail is not None:
+            tail = shift[self.outer_step.shape[0] :].reshape(self.tail.weight.shape)
+            moved, other = (
+                moved + apply_blocks(self.tail.first, tail),
+                other + apply_blocks(self.tail.second, tail),
+            )
+        return moved, keep_positive(other, second)
+
+
+def _rough_move(gaps: Array, outer_step: Array, tail: Tail) -> Array:
+    """Steps for gaps [h + m k, any] by elimination of the head, with rows that do not see each other."""
+    h, shape = outer_step.shape[0], tail.weight.shape
+    below = gaps[h:].reshape(*shape, -1)
+    alone = jnp.einsum("nkl,nlp->nkp", tail.step, below)
+    head = outer_step.astype(gaps.dtype) @ (gaps[:h] + jnp.einsum("nk,nkp->np", tail.weight, alone - below))
+    whole = alone + jnp.einsum("nkh,hp->nkp", tail.response, head)
+    return jnp.concatenate([head, whole.reshape(gaps.shape[0] - h, -1)])
+
+
+def apply_blocks(blocks: Array, vector: Array) -> Array:
+    """Block-diagonal [m, k, k] times [m, k], in the blocks' precision."""
+    return jnp.einsum("nab,nb->na", blocks, vector.astype(blocks.dtype)).astype(vector.dtype)
+
+
+def _respond(response: Array, shift: Array) -> Array:
+    return (response @ shift.astype(response.dtype)).astype(shift.dtype)
+
+
+def keep_positive(new: Array, old: Array) -> Array:
+    """A step that never loses more than 99 % of a positive unknown."""
+    return jnp.maximum(new, 0.01 * old)
+
+
+def linear_response(
+    system: System,
+    point: tuple[Array, Array, Array],
+    first_inverse: Array,
+    second_inverse: Array,
+    pin: NDArray,
+    rows: Callable[[], Rows] | None = None,
+) -> Preconditioner:
+    """The preconditioner at `point`; raises `numpy.linalg.LinAlgError` where the outer Jacobian is singular.
+
+    pin [h, h] is subtracted from the head of the outer Jacobian to fix directions that the equations leave free (the
+    numéraire). rows: needed where there are more than `EXACT` outer unknowns.
+    """
+    size, h = point[0].size, len(pin)
+    whole = size <= EXACT
+    directions = jnp.eye(size if whole else h, size)
+    first, second, columns = _responses(system, point, first_inverse, second_inverse, directions)
+    jacobian = np.array(columns)
+    jacobian[:h, :h] -= pin
+    if whole:
+        step, tail = -np.linalg.inv(jacobian), None
+    else:
+        assert rows is not None
+        known = rows()
+        row_step = -np.linalg.inv(known.jacobian)
+        below = jacobian[h:].reshape(*known.weight.shape, h)
+        response = np.einsum("nkl,nlh->nkh", row_step, below, optimize=True)
+        step = -np.linalg.inv(jacobian[:h] + np.einsum("nk,nkh->nh", known.weight, response - below))
+        parts = row_step, response, *known[1:], np.zeros((size, 0)), np.zeros((0, 0))
+        tail = Tail(*(jnp.asarray(part, jnp.float32) for part in parts))
+        tail = _mended(system, point, (first_inverse, second_inverse), pin, jnp.asarray(step), tail)
+    return Preconditioner(
+        first_inverse=first_inverse.astype(jnp.float32),
+        second_inverse=second_inverse.astype(jnp.float32),
+        first_response=first.astype(jnp.float32),
+        second_response=second.astype(jnp.float32),
+        outer_step=jnp.asarray(step),
+        tail=tail,
+    )
+
+
+def _mended(
+    system: System,
+    point: tuple[Array, Array, Array],
+    inverses: tuple[Array, Array],
+    pin: NDArray,
+    step: Array,
+    tail: Tail,
+) -> Tail:
+    """The tail with the leading eigenspace of what rough steps leave of an error, found by subspace iteration.
+
+    With R = I + M J for rough steps M and R Q ≈ Q H, steps (I + Q ((I − H)⁻¹ − I) Qᵀ) M leave nothing of errors in Q.
+    """
+    single, at, solved = jax.tree.map(
+        lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf,
+        (system, point, inverses),
+    )
+    size, h = at[0].size, len(pin)
+    rank = min(RANK, size - h)
+    left_over = np.random.default_rng(0).standard_normal((size, rank))
+    basis = left_over
+    for _ in range(SUBSPACE_STEPS + 1):
+        basis = np.linalg.qr(left_over)[0].astype(np.float32)
+        columns = _responses(single, at, *solved, jnp.asarray(basis.T))[2]
+        columns = columns.at[:h].add(-jnp.asarray(pin, jnp.float32) @ basis[:h])
+        left_over = basis + np.asarray(_rough_move(columns, step, tail))
+    inside = basis.T.astype(np.float64) @ left_over
+    mend = np.linalg.inv(np.eye(rank) - inside) - np.eye(rank)
+    return eqx.tree_at(
+        lambda t: (t.basis, t.mend), tail, (jnp.asarray(basis), jnp.asarray(mend, jnp.float32))
+    )
+
+
+@jax.jit
+def _responses(
+    system: System,
+    point: tuple[Array, Array, Array],
+    first_inverse: Array,
+    second_inverse: Array,
+    directions: Array,
+) -> tuple[Array, Array, Array]:
+    """Responses [m, k, p] of the inner blocks to p directions of the outer unknowns, and the outer gap's derivative [., p].
+
+    All directions [p, outer] at once, by Richardson steps on the linearised gaps.
+    """
+    outer, first, second = point
+    accuracy = RESPONSE_ACCURACY if outer.dtype == jnp.float64 else ROUGH_ACCURACY
+
+    def respond(linear: Callable[[Array], Array], forcing: Array, inverse: Array, scale: Array) -> Array:
+        """Solve linear(S) + forcing = 0 for S [m(direction), m, k]."""
+
+        def step(carry):
+            s, _, count = carry
+            gap = jax.vmap(linear)(s) + forcing
+            return (
+                s + jnp.einsum("nab,wnb->wna", inverse, gap),
+                jnp.max(jnp.abs(gap) / scale[None]),
+                count + 1,
+            )
+
+        def unfinished(carry):
+            return (carry[1] > accuracy) & (carry[2] < RESPONSE_LIMIT)
+
+        begin = jnp.zeros_like(forcing), jnp.asarray(jnp.inf, forcing.dtype), jnp.int32(0)
+        return lax.while_loop(unfinished, step, begin)[0]
+
+    _, by_first = jax.linearize(system.first_gap(outer), first)
+    _, by_outer = jax.linearize(lambda u: system.first_gap(u)(first), outer)
+    first_response = respond(by_first, jax.vmap(by_outer)(directions), first_inverse, jnp.ones_like(first))
+
+    _, by_second = jax.linearize(system.second_gap(first, outer), second)
+    _, by_others = jax.linearize(lambda x, u: system.second_gap(x, u)(second), first, outer)
+    forcing = jax.vmap(by_others)(first_response, directions)
+    scale = jnp.sum(second, axis=1, keepdims=True)
+    second_response = respond(by_second, forcing, second_inverse, scale)
+
+    _, by_all = jax.linearize(system.outer_gap, outer, first, second)
+    jacobian = jax.vmap(by_all)(directions, first_response, second_response).T
+    return jnp.moveaxis(first_response, 0, -1), jnp.moveaxis(second_response, 0, -1), jacobian
