@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from detente import charts, drawing, labels, report, wording
+from detente.errors import InputError
 from tests.synthetic import SyntheticOutcome
 
 SECTIONS = ["answer", "scenario", "map", "parties", "split", "trade", "energy", "countries"]
@@ -101,6 +102,22 @@ def test_the_table_and_the_csv_hold_every_country(written, page):
     assert set(rows) == set(outcome.countries)
     assert float(rows["RUS"]["real_income_percent"]) == float(outcome.data["real_income"].sel(country="RUS"))
     assert all(f'<th scope="row">{labels.country_name(code)}</th>' in page for code in ("RUS", "CHN", "TUR"))
+
+
+def test_the_split_is_there_or_says_why_not(written, page, tmp_path):
+    with written["welfare_split.csv"].open(encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["country"] == "RUS"]
+    assert sum(float(row["real_income_percent"]) for row in rows) == pytest.approx(0.4138)
+    assert "Terms of trade" in page
+    outcome = SyntheticOutcome()
+
+    def refuse():
+        raise InputError("There is no part for this.")
+
+    outcome.welfare_split = refuse
+    paths = report.write_report(outcome, tmp_path)
+    assert "welfare_split.csv" not in paths
+    assert "taken apart. There is no part for this." in paths["report.html"].read_text(encoding="utf-8")
 
 
 def test_everything_from_outside_is_escaped(tmp_path):
@@ -226,5 +243,5 @@ def test_a_real_browser_shows_it_on_a_phone_without_overflow_or_errors(page, tmp
     found = re.search(r"<title>widths (\d+) (\d+) (\d+) ([\d.]+)", done.stdout)
     assert found is not None, done.stderr[-2000:]
     assert int(found[1]) <= int(found[2]) == 390
-    assert int(found[3]) == 4
+    assert int(found[3]) == 5
     assert float(found[4]) <= 390

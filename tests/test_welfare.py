@@ -11,6 +11,7 @@ from detente.calibration import calibrate
 from detente.economy import Economy
 from detente.equilibrium import balance, solve
 from detente.errors import InputError
+from detente.instruments import PriceCap
 from detente.nests import Substitution
 from detente.outcome import Outcome
 from detente.shock import Shock
@@ -227,6 +228,14 @@ def test_fewer_than_two_points_are_refused():
     ends = solve(economy, Shock()), solve(economy, Shock())
     with pytest.raises(InputError, match="`points` is 1"):
         split(economy, Shock(), Shock(), *ends, points=1)
+
+
+def test_instruments_are_refused_since_their_rents_have_no_part():
+    economy = economies.economy(1)
+    ends = solve(economy, Shock()), solve(economy, Shock())
+    cap = Shock(instruments=[PriceCap((0,), (1,), (2,), "the cap", cap=0.9)])
+    with pytest.raises(InputError, match="the rents of `the cap`"):
+        split(economy, Shock(), cap, *ends)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import charts, drawing, labels, split_chart, wording
 from .digits import format_number
+from .errors import DetenteError
 from .tables import (
     Row,
     country_rows,
@@ -82,11 +83,12 @@ def write_report(
     target = target or outcome.focus
     parties = parties or default_parties(outcome, target)
     with _complete_or_nothing(Path(directory)) as folder, drawing.PngWriter() as pngs:
-        tables, panels = _tables(outcome, target), _split(outcome, parties)
+        panels, unsplit = _split(outcome, parties)
+        tables = _tables(outcome, target) | ({} if unsplit else _split_csv(outcome))
         for name, text in tables.items():
             (folder / name).write_text(text, encoding="utf-8")
         figures = _figures(outcome, target, parties, panels, folder / "charts", pngs)
-        page = _page(outcome, target, parties, panels, figures, list(tables))
+        page = _page(outcome, target, parties, (panels, unsplit), figures, list(tables))
         (folder / "report.html").write_text(page, encoding="utf-8")
     return {
         name: Path(directory) / name
@@ -164,7 +166,7 @@ def _page(
     outcome: "Comparison",
     target: str,
     parties: Mapping[str, Sequence[str]],
-    panels: Panels,
+    split: tuple[Panels, str],
     figures: Mapping[str, Mapping[str, Any]],
     tables: Sequence[str],
 ) -> str:
@@ -186,7 +188,7 @@ def _page(
         over=expected_over(outcome),
         prospect=_by_outcome(prospect, target, parties) if (prospect := _prospect(outcome)) else None,
         target=labels.country_name(target),
-        split=_split_table(panels),
+        split=_split_table(*split),
         data={"year": "", "limits": []} | outcome.provenance["data"],
         money=outcome.money,
         warning=wording.warning(outcome),
@@ -217,33 +219,31 @@ def _tables(outcome: "Comparison", target: str) -> dict[str, str]:
         for row in partner_rows(outcome, target)
     ]
     found: dict[str, str] = dict(zip(TABLES, (_csv(countries), _csv(partners)), strict=True))
-    if outcome.converged:
-        found["welfare_split.csv"] = _csv(
-            [
-                {
-                    {"real_income": "real_income_percent", "equivalent_variation": f"worth_{money}"}.get(
-                        k, k
-                    ): v
-                    for k, v in row.items()
-                }
-                for row in split_by_country(outcome)
-            ]
-        )
     if prospect := _prospect(outcome):
         found["outcomes.csv"] = _csv(prospect.rows(target))
     return found
 
 
-def _split(outcome: "Comparison", parties: Mapping[str, Sequence[str]]) -> Panels:
-    """{heading: rows of the welfare split}; nothing where no equilibrium was reached, which the page says at its top."""
+def _split(outcome: "Comparison", parties: Mapping[str, Sequence[str]]) -> tuple[Panels, str]:
+    """{heading: rows of the welfare split} and, where there is none, why."""
     if not outcome.converged:
-        return {}
-    return {head: split_rows(outcome, names) for head, names in parties.items() if names}
+        return {}, "No equilibrium was reached."
+    try:
+        return {head: split_rows(outcome, names) for head, names in parties.items() if names}, ""
+    except DetenteError as problem:
+        return {}, str(problem)
 
 
-def _split_table(panels: Panels) -> dict[str, Any]:
+def _split_table(panels: Panels, unsplit: str) -> dict[str, Any]:
     rows = [row for part in panels.values() for row in part]
-    return {"parts": split_shown(rows), "rows": rows}
+    return {"parts": split_shown(rows), "rows": rows, "why": unsplit}
+
+
+def _split_csv(outcome: "Comparison") -> dict[str, str]:
+    worth = f"worth_{outcome.money.lower().replace(' ', '_')}"
+    names = {"real_income": "real_income_percent", "equivalent_variation": worth}
+    rows = [{names.get(key, key): value for key, value in row.items()} for row in split_by_country(outcome)]
+    return {"welfare_split.csv": _csv(rows)}
 
 
 def _prospect(outcome: "Comparison") -> "Prospect | None":

@@ -59,8 +59,15 @@ def split(
     """{part: [country]}, in units of world factor income; they sum to the equivalent variation I_n (Ŵ_n − 1).
 
     points: equilibria along the path, the two ends among them; each but these is solved, to `tolerance`.
-    Raises `InputError` for fewer than two points, and what `solve` raises.
+    Raises `InputError` for fewer than two points and for shocks with instruments, whose rents have no part here, and what
+    `solve` raises.
     """
+    held = [each.name or type(each).__name__ for s in (shock_before, shock_after) for each in s.instruments]
+    if held:
+        raise InputError(
+            f"The welfare split has no part for the rents of `{held[0]}`. `real_income` is exact with instruments too; "
+            "for a split, state the measure as a cut, a cost or a duty."
+        )
     if points < 2:
         raise InputError(f"`points` is {points}; expected at least 2, the two situations themselves.")
     place, rule = lobatto(points)
