@@ -71,6 +71,13 @@ class SyntheticOutcome:
         before, gain = float(part.income_before.sum()), float(part.equivalent_variation.sum())
         return {"real_income": 100 * gain / before, "equivalent_variation": gain, "income_before": before}
 
+    def welfare_split(self) -> xr.Dataset:
+        """Parts that add up to the data's changes."""
+        size = {"terms_of_trade": 0.4, "volume_of_trade": 0.1, "trade_cost": 0.7, "transfers": -0.2}
+        size |= {"reallocation": 0.0, "residual": 0.0}
+        weight = xr.DataArray(list(size.values()), coords={"part": list(size)}, dims="part")
+        return weight * self.data[["real_income", "equivalent_variation"]]
+
     def changing(self, country: str) -> set[str]:
         """As in a scenario in which the United States alone acts."""
         return {"USA"} - {country}

@@ -30,6 +30,7 @@ from detente.digits import format_percent
 from detente.economy import Economy
 from detente.law import LIFT_RULES
 from detente.sources import world_file
+from detente.welfare import PARTS
 from tests import wiod
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -213,6 +214,8 @@ def json_keys(content: Any, outcome: dt.Outcome, path: str = "") -> Iterator[str
             key = "<country>"
         elif key in outcome.economy.sectors:
             key = "<sector>"
+        elif key in PARTS:
+            key = "<part>"
         yield f"{path}{key}"
         yield from json_keys(value, outcome, f"{path}{key}.")
 
@@ -221,7 +224,7 @@ def test_every_json_key_is_documented_and_no_other():
     outcome = dt.simulate(calibrate(dt.World.load("tiny")), "us-relief")
     keys = set()
     for name in ("us-relief", "us-relief-at-risk"):
-        printed = CliRunner().invoke(app, ["run", name, "--world", "tiny", "--json", "--cite"])
+        printed = CliRunner().invoke(app, ["run", name, "--world", "tiny", "--json", "--cite", "--split"])
         keys |= set(json_keys(json.loads(printed.stdout), outcome))
     assert set(re.findall(r"^\| `([\w.<>]+)` \|", prose("json.md"), re.MULTILINE)) == keys
 

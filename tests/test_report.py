@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from detente import charts, drawing, labels, report, wording
+from detente.errors import InputError
 from tests.synthetic import SyntheticOutcome
 
-SECTIONS = ["answer", "scenario", "map", "parties", "trade", "energy", "countries"]
+SECTIONS = ["answer", "scenario", "map", "parties", "split", "trade", "energy", "countries"]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 BROWSER_SECONDS = 90  # a cold start on a loaded machine
 
@@ -70,7 +71,7 @@ def test_the_page_has_all_sections_language_and_described_charts(page):
     assert dict(tags)["html"] == {"lang": "en"}
     assert [attrs["id"] for tag, attrs in tags if tag == "section"] == SECTIONS
     described = [attrs["aria-label"] for tag, attrs in tags if tag == "svg" and attrs.get("role") == "img"]
-    assert len(described) == 4
+    assert len(described) == 5
     assert all(len(text) > 40 for text in described)
     limits = SyntheticOutcome().provenance["data"]["limits"]
     for needed in ("caliendo-parro-2015", "share-of-world", "3.2e-12", "reached", "OECD", *limits):
@@ -90,7 +91,7 @@ def test_links_beside_the_page_lead_to_files(written, page):
     assert all((folder / link).is_file() for link in links)
     assert all(path.stat().st_size > 0 for path in written.values())
     pngs = [path for path in written.values() if path.suffix == ".png"]
-    assert len(pngs) == 4
+    assert len(pngs) == 5
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pngs)
 
 
@@ -101,6 +102,22 @@ def test_the_table_and_the_csv_hold_every_country(written, page):
     assert set(rows) == set(outcome.countries)
     assert float(rows["RUS"]["real_income_percent"]) == float(outcome.data["real_income"].sel(country="RUS"))
     assert all(f'<th scope="row">{labels.country_name(code)}</th>' in page for code in ("RUS", "CHN", "TUR"))
+
+
+def test_the_split_is_there_or_says_why_not(written, page, tmp_path):
+    with written["welfare_split.csv"].open(encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["country"] == "RUS"]
+    assert sum(float(row["real_income_percent"]) for row in rows) == pytest.approx(0.4138)
+    assert "Terms of trade" in page
+    outcome = SyntheticOutcome()
+
+    def refuse():
+        raise InputError("There is no part for this.")
+
+    outcome.welfare_split = refuse
+    paths = report.write_report(outcome, tmp_path)
+    assert "welfare_split.csv" not in paths
+    assert "taken apart. There is no part for this." in paths["report.html"].read_text(encoding="utf-8")
 
 
 def test_everything_from_outside_is_escaped(tmp_path):
@@ -226,5 +243,5 @@ def test_a_real_browser_shows_it_on_a_phone_without_overflow_or_errors(page, tmp
     found = re.search(r"<title>widths (\d+) (\d+) (\d+) ([\d.]+)", done.stdout)
     assert found is not None, done.stderr[-2000:]
     assert int(found[1]) <= int(found[2]) == 390
-    assert int(found[3]) == 4
+    assert int(found[3]) == 5
     assert float(found[4]) <= 390

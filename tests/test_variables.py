@@ -129,6 +129,15 @@ def test_outcome(outcome: Outcome):
     assert found == {name: (row["axes"], row["unit"]) for name, row in named("Outcome").items()}
 
 
+def test_the_split_has_the_parts_said(outcome: Outcome):
+    found = outcome.welfare_split()
+    rows = named("Split")
+    assert found["part"].values.tolist() == list(rows)
+    assert {row["axes"] for row in rows.values()} == {" ".join(map(str, found["real_income"].dims))}
+    units = ", or ".join(found[name].attrs["units"] for name in ("real_income", "equivalent_variation"))
+    assert {row["unit"] for row in rows.values()} == {units}
+
+
 @pytest.mark.parametrize("key", FORMULAE)
 def test_equation_numbers_are_those_of_the_docstrings(key: tuple[str, str]):
     said = re.findall(r"eq\. (\d+)", ROWS[key]["equation"])

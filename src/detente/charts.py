@@ -73,7 +73,7 @@ def real_income_map(outcome: "Comparison") -> "alt.VConcatChart":
     The scale ends at a round number near the 95th percentile of absolute changes; the caption names the
     countries beyond it. Countries the data do not hold are grey. Land: Natural Earth 1:110m, public domain.
     """
-    return _altair(real_income_map_spec(outcome))
+    return to_altair(real_income_map_spec(outcome))
 
 
 def real_income_bars(outcome: "Comparison", parties: Parties) -> "alt.VConcatChart":
@@ -83,7 +83,7 @@ def real_income_bars(outcome: "Comparison", parties: Parties) -> "alt.VConcatCha
     would flatten the others (over eight times their reach) gets a scale of its own, and says so. Raises
     InputError for an unknown party.
     """
-    return _altair(real_income_bars_spec(outcome, parties))
+    return to_altair(real_income_bars_spec(outcome, parties))
 
 
 def trade_by_partner(outcome: "Comparison", country: str = "RUS", top: int = 12) -> "alt.VConcatChart":
@@ -93,7 +93,7 @@ def trade_by_partner(outcome: "Comparison", country: str = "RUS", top: int = 12)
     The EU27 counts as one partner (unless `country` is a member); the rest is summed. Raises InputError
     for an unknown country.
     """
-    return _altair(trade_by_partner_spec(outcome, country, top))
+    return to_altair(trade_by_partner_spec(outcome, country, top))
 
 
 def trade_by_product(
@@ -105,7 +105,7 @@ def trade_by_product(
     `products` maps sector codes to headings; those the data do not hold are left out. Raises InputError if
     none is left.
     """
-    return _altair(trade_by_product_spec(outcome, country, products, top))
+    return to_altair(trade_by_product_spec(outcome, country, products, top))
 
 
 # Specifications
@@ -129,24 +129,24 @@ def real_income_map_spec(outcome: "Comparison") -> Spec:
         more = f" and {len(outside) - 4} more" if len(outside) > 4 else ""
         note = f"Colours end at ±{limit:g} %; beyond: {named}{more}. {note}"
     chart = _map(known, points, limit, beyond) | {"datasets": {"land": land}}
-    return _framed(chart, "Change in real income", "percent", outcome, note)
+    return framed(chart, "Change in real income", "percent", outcome, note)
 
 
 def real_income_bars_spec(outcome: "Comparison", parties: Parties) -> Spec:
     """The Vega-Lite specification behind `real_income_bars`."""
     panels = parties if isinstance(parties, Mapping) else {"": parties}
     rows = {head: [party_row(outcome, name) for name in names] for head, names in panels.items() if names}
-    alone = _out_of_scale({head: max(abs(row["value"]) for row in part) for head, part in rows.items()})
-    ends = _domain([row for head in rows if head not in alone for row in rows[head]], PLOT)
+    alone = out_of_scale({head: max(abs(row["value"]) for row in part) for head, part in rows.items()})
+    ends = domain([row for head in rows if head not in alone for row in rows[head]], PLOT)
     last = [head for head in rows if head not in alone][-1]
     charts = []
     for head, part in rows.items():
         own = head in alone
         title = {"text": head + (" (on a scale of its own)" if own and head else "")}
         axis = "Change in real income, %" if own or head == last else ""
-        charts.append(_bars(part, _domain(part, PLOT) if own else ends, PLOT, title=title, axis=axis))
+        charts.append(_bars(part, domain(part, PLOT) if own else ends, PLOT, title=title, axis=axis))
     stacked = {"vconcat": charts, "spacing": 14}
-    return _framed(stacked, "Change in real income", "percent", outcome)
+    return framed(stacked, "Change in real income", "percent", outcome)
 
 
 def trade_by_partner_spec(outcome: "Comparison", country: str = "RUS", top: int = 12) -> Spec:
@@ -154,7 +154,7 @@ def trade_by_partner_spec(outcome: "Comparison", country: str = "RUS", top: int 
     rows = partner_rows(outcome, country)
     flows = {"exports": "Exports", "imports": "Imports"}
     headline = f"{labels.country_name(country)}: change in trade by partner"
-    return _framed(_panels(rows, flows, top, outcome.money), headline, f"{outcome.money} a year", outcome)
+    return framed(_panels(rows, flows, top, outcome.money), headline, f"{outcome.money} a year", outcome)
 
 
 def trade_by_product_spec(
@@ -169,7 +169,7 @@ def trade_by_product_spec(
         )
     rows = partner_rows(outcome, country, list(held))
     headline = f"{labels.country_name(country)}: change in exports by product and buyer"
-    return _framed(_panels(rows, held, top, outcome.money), headline, f"{outcome.money} a year", outcome)
+    return framed(_panels(rows, held, top, outcome.money), headline, f"{outcome.money} a year", outcome)
 
 
 def outcomes_spec(prospect: "Prospect", country: str) -> Spec:
@@ -179,8 +179,8 @@ def outcomes_spec(prospect: "Prospect", country: str) -> Spec:
     headline = f"{party_name(country)}: change in real income by outcome"
     title: Spec = {"text": "", "fontSize": 1}
     weights = ", ".join(f"{entry.name} {entry.weight}" for entry in prospect.situation_after.outcomes)
-    bars = _bars(rows, _domain(rows, PLOT), PLOT, title=title, axis="Change in real income, %")
-    return _framed(bars, headline, "Percent", prospect, f"Probabilities: {weights}.")
+    bars = _bars(rows, domain(rows, PLOT), PLOT, title=title, axis="Change in real income, %")
+    return framed(bars, headline, "Percent", prospect, f"Probabilities: {weights}.")
 
 
 def map_limit(values: Sequence[float]) -> tuple[float, bool]:
@@ -248,7 +248,8 @@ def words_of(spec: Mapping[str, Any]) -> dict[str, str]:
 # Parts ------------------------------------------------------------------------------------------------------
 
 
-def _altair(spec: Spec) -> "alt.VConcatChart":
+def to_altair(spec: Spec) -> "alt.VConcatChart":
+    """The specification as an altair chart."""
     import altair as alt
 
     return alt.VConcatChart.from_dict(spec)
@@ -264,12 +265,12 @@ def _panels(rows: Sequence[Row], flows: Mapping[str, str], top: int, unit: str) 
         title = {"text": head, "subtitle": total}
         names = flow == next(iter(flows))
         charts.append(
-            _bars(bars, _domain(bars, width), width, title=title, axis=f"Change, {unit}", names=names)
+            _bars(bars, domain(bars, width), width, title=title, axis=f"Change, {unit}", names=names)
         )
     return {"hconcat": charts, "spacing": 24}
 
 
-def _out_of_scale(reach: Mapping[str, float]) -> set[str]:
+def out_of_scale(reach: Mapping[str, float]) -> set[str]:
     """The panels that would flatten the others: those above the last gap of more than eight times in
     `reach`."""
     ranked = sorted(reach, key=lambda head: -reach[head])
@@ -277,7 +278,7 @@ def _out_of_scale(reach: Mapping[str, float]) -> set[str]:
     return set(ranked[: gaps[-1]]) if gaps else set()
 
 
-def _domain(rows: Sequence[Row], width: int) -> list[float]:
+def domain(rows: Sequence[Row], width: int) -> list[float]:
     """Ends of a bar axis with zero inside and room for the labels that stand at the bars' ends."""
     values = [row["value"] for row in rows if math.isfinite(row["value"])]
     low, high = min([0.0, *values]), max([0.0, *values])
@@ -379,7 +380,7 @@ def _map(known: Sequence[Row], points: Sequence[Row], limit: float, beyond: bool
     }
 
 
-def _framed(chart: Spec, headline: str, unit: str, outcome: "Comparison", note: str = "") -> Spec:
+def framed(chart: Spec, headline: str, unit: str, outcome: "Comparison", note: str = "") -> Spec:
     """Title above, caption below, the theme around."""
     words = {"headline": headline, "unit": unit, "caption": caption(outcome), "note": note}
     titled = chart | {"title": {"text": headline, "subtitle": unit, "fontSize": 16, "offset": 12}}

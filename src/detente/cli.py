@@ -16,7 +16,7 @@ import typer
 
 from detente import cli_diff, cli_evidence, cli_horizon, cli_regime, cli_study
 from detente.errors import ConvergenceError, DetenteError, InputError
-from detente.terminal import busy, fill
+from detente.terminal import busy, fill, table
 from detente.version import __version__
 
 if TYPE_CHECKING:
@@ -92,6 +92,9 @@ def run(
     ] = "central",
     out: Annotated[Path | None, typer.Option(help="Folder for the report, charts and tables.")] = None,
     tolerance: Annotated[float, typer.Option(help="Largest relative residual accepted.")] = 1e-10,
+    split: Annotated[
+        bool, typer.Option("--split", help="Say where each change in real income comes from, part by part.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object and nothing else (docs/json.md).")
     ] = False,
@@ -112,16 +115,48 @@ def run(
     if out is not None:
         _write(outcome, out)
     if as_json:
-        citations = {"citations": outcome.citations()} if cite else {}
-        typer.echo(json.dumps(outcome.to_json() | citations, indent=1, allow_nan=False))
+        more = {"citations": outcome.citations()} if cite else {}
+        more |= {"welfare_split": _split_json(outcome)} if split else {}
+        typer.echo(json.dumps(outcome.to_json() | more, indent=1, allow_nan=False))
         return
     typer.echo(outcome.summary())
+    if split:
+        typer.echo(f"\n{_split_text(outcome)}")
     if cite:
         typer.echo("\nThis run used:")
         for line in outcome.citations():
             typer.echo(f"  {line}")
     if out is not None:
         typer.echo(f"\nReport: {out / 'report.html'}")
+
+
+def _split_text(outcome: "Comparison") -> str:
+    """The welfare split of the main parties, percent of spending."""
+    from detente.digits import format_percent
+    from detente.tables import default_parties, split_rows, split_shown
+
+    parties = default_parties(outcome, outcome.focus)
+    with busy("Solving along the way"):
+        rows = split_rows(outcome, [name for names in parties.values() for name in names])
+    shown = split_shown(rows)
+    head = ["where it comes from", "real income", *(title.lower() for title in shown.values())]
+    cells = [
+        [row["name"], *(format_percent(value) for value in (row["total"], *(row[part] for part in shown)))]
+        for row in rows
+    ]
+    return table(head, cells, [24, 11, *(11 for _ in shown)], range(1, len(head)))
+
+
+def _split_json(outcome: "Comparison") -> dict[str, dict[str, dict[str, float]]]:
+    """{real_income or equivalent_variation: {part: {country: number}}}."""
+    found = outcome.welfare_split()
+    return {
+        str(name): {
+            str(part): {str(code): float(value) for code, value in array.sel(part=part).to_series().items()}
+            for part in found["part"].values
+        }
+        for name, array in found.items()
+    }
 
 
 def _compute(

@@ -24,6 +24,7 @@ from detente.errors import InputError
 from detente.scenario import Scenario
 from detente.shock import Shock
 from detente.version import __version__
+from detente.welfare import POINTS
 
 METHODS = [
     "Model: Caliendo, L. and Parro, F. (2015), Estimates of the Trade and Welfare Effects of NAFTA, Review of Economic "
@@ -73,6 +74,10 @@ class Comparison(ABC):
 
         Raises `InputError` for an unknown country.
         """
+
+    @abstractmethod
+    def welfare_split(self, points: int = POINTS) -> xr.Dataset:
+        """Where the change in welfare comes from, in parts that add up to it [part, country] (see `Outcome`)."""
 
     @property
     def scenario(self) -> str:

@@ -17,6 +17,7 @@ from detente.economy import Economy
 from detente.equilibrium import TOLERANCE, Equilibrium, solve
 from detente.scenario import BASELINE, Scenario
 from detente.shock import Shock
+from detente.welfare import POINTS, split
 
 Situation = Scenario | Shock | str | os.PathLike[str] | Mapping[str, Any]
 
@@ -151,6 +152,37 @@ class Outcome(Comparison):
         )
         for name in data:
             data[name].attrs = {"units": "percent", "long_name": str(name).replace("_", " ").capitalize()}
+        return data
+
+    def welfare_split(self, points: int = POINTS) -> xr.Dataset:
+        """Where the change in welfare comes from, in parts that add up to it [part, country] (`detente.welfare.split`).
+
+        `equivalent_variation`, in `money`, and `real_income`, in percent; summed over `part` they are those of `data`.
+        points: equilibria on the path from one situation to the other, both among them; the part `residual` falls with
+        their number. Raises what `solve` raises.
+        """
+        return self._split if points == POINTS else self._split_at(points)
+
+    @cached_property
+    def _split(self) -> xr.Dataset:
+        return self._split_at(POINTS)
+
+    def _split_at(self, points: int) -> xr.Dataset:
+        ends = self.shock_before, self.shock_after, self.before, self.after
+        parts = split(self.economy, *ends, points=points, tolerance=self.tolerance)
+        worth = np.stack(list(parts.values()))
+        dims = ("part", "country")
+        data = xr.Dataset(
+            {
+                "equivalent_variation": (dims, worth * self._unit),
+                "real_income": (dims, 100 * worth / np.asarray(self.before.income)),
+            },
+            {"part": list(parts), "country": list(self.economy.countries)},
+            {"scenario": self.scenario, "against": self.against},
+        )
+        for name in data:
+            unit, long_name = LONG_NAMES[str(name)]
+            data[name].attrs = {"units": self.money if unit == "money" else unit, "long_name": long_name}
         return data
 
 

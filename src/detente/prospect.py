@@ -24,6 +24,7 @@ from detente.possible import EXPECTED
 from detente.scenario import Scenario, several
 from detente.shock import Shock
 from detente.terminal import fill, table
+from detente.welfare import POINTS
 
 COLUMNS = (
     4  # outcomes that a terminal has room for side by side; of more the lowest and the highest are shown
@@ -132,6 +133,17 @@ class Prospect(Comparison):
         Raises `InputError` for an unknown country.
         """
         return set().union(*(each.changing(country) for each in self.outcomes.values()))
+
+    def welfare_split(self, points: int = POINTS) -> xr.Dataset:
+        """The expectation of an outcome's split [part, country]: Σ_s p_s x_s over the outcomes s."""
+        parts = {name: each.welfare_split(points) for name, each in self.outcomes.items()}
+        first = next(iter(parts.values()))
+        mean = first * 0.0
+        for name, part in parts.items():
+            mean = mean + self.probability[name] * part
+        for name in mean:
+            mean[name].attrs = first[name].attrs
+        return mean.assign_attrs(scenario=self.scenario, against=self.against)
 
     def rows(self, country: str | None = None) -> list[dict[str, Any]]:
         """Every figure by outcome, and expected; one mapping a figure.

@@ -16,9 +16,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import charts, drawing, labels, wording
+from . import charts, drawing, labels, split_chart, wording
 from .digits import format_number
-from .tables import country_rows, default_parties, expected_over, largest, outcome_rows, partner_rows
+from .errors import DetenteError
+from .tables import (
+    Row,
+    country_rows,
+    default_parties,
+    expected_over,
+    largest,
+    outcome_rows,
+    partner_rows,
+    split_by_country,
+    split_rows,
+    split_shown,
+)
 
 if TYPE_CHECKING:
     from .comparison import Comparison
@@ -27,6 +39,7 @@ if TYPE_CHECKING:
 TEMPLATES = labels.DATA / "report"
 TOP_PARTNERS = 12
 TABLES: tuple[str, ...] = ("countries.csv", "trade_by_partner.csv")
+Panels = Mapping[str, Sequence[Row]]
 
 
 class Column(NamedTuple):
@@ -70,11 +83,12 @@ def write_report(
     target = target or outcome.focus
     parties = parties or default_parties(outcome, target)
     with _complete_or_nothing(Path(directory)) as folder, drawing.PngWriter() as pngs:
-        tables = _tables(outcome, target)
+        panels, unsplit = _split(outcome, parties)
+        tables = _tables(outcome, target) | ({} if unsplit else _split_csv(outcome))
         for name, text in tables.items():
             (folder / name).write_text(text, encoding="utf-8")
-        figures = _figures(outcome, target, parties, folder / "charts", pngs)
-        page = _page(outcome, target, parties, figures, list(tables))
+        figures = _figures(outcome, target, parties, panels, folder / "charts", pngs)
+        page = _page(outcome, target, parties, (panels, unsplit), figures, list(tables))
         (folder / "report.html").write_text(page, encoding="utf-8")
     return {
         name: Path(directory) / name
@@ -112,6 +126,7 @@ def _figures(
     outcome: "Comparison",
     target: str,
     parties: Mapping[str, Sequence[str]],
+    panels: Panels,
     folder: Path,
     pngs: drawing.PngWriter,
 ) -> dict[str, dict[str, Any]]:
@@ -129,6 +144,9 @@ def _figures(
     if prospect := _prospect(outcome):
         specs["real_income_by_outcome"] = charts.outcomes_spec(prospect, target)
     alts = wording.alternatives(outcome, target, parties)
+    if panels:
+        specs["welfare_split"] = split_chart.welfare_split_spec(outcome, panels)
+        alts["welfare_split"] = split_chart.alternative(panels)
     figures = {}
     folder.mkdir()
     for name, spec in specs.items():
@@ -148,6 +166,7 @@ def _page(
     outcome: "Comparison",
     target: str,
     parties: Mapping[str, Sequence[str]],
+    split: tuple[Panels, str],
     figures: Mapping[str, Mapping[str, Any]],
     tables: Sequence[str],
 ) -> str:
@@ -169,6 +188,7 @@ def _page(
         over=expected_over(outcome),
         prospect=_by_outcome(prospect, target, parties) if (prospect := _prospect(outcome)) else None,
         target=labels.country_name(target),
+        split=_split_table(*split),
         data={"year": "", "limits": []} | outcome.provenance["data"],
         money=outcome.money,
         warning=wording.warning(outcome),
@@ -203,6 +223,28 @@ def _tables(outcome: "Comparison", target: str) -> dict[str, str]:
     if prospect := _prospect(outcome):
         found["outcomes.csv"] = _csv(prospect.rows(target))
     return found
+
+
+def _split(outcome: "Comparison", parties: Mapping[str, Sequence[str]]) -> tuple[Panels, str]:
+    """{heading: rows of the welfare split} and, where there is none, why."""
+    if not outcome.converged:
+        return {}, "No equilibrium was reached."
+    try:
+        return {head: split_rows(outcome, names) for head, names in parties.items() if names}, ""
+    except DetenteError as problem:
+        return {}, str(problem)
+
+
+def _split_table(panels: Panels, unsplit: str) -> dict[str, Any]:
+    rows = [row for part in panels.values() for row in part]
+    return {"parts": split_shown(rows), "rows": rows, "why": unsplit}
+
+
+def _split_csv(outcome: "Comparison") -> dict[str, str]:
+    worth = f"worth_{outcome.money.lower().replace(' ', '_')}"
+    names = {"real_income": "real_income_percent", "equivalent_variation": worth}
+    rows = [{names.get(key, key): value for key, value in row.items()} for row in split_by_country(outcome)]
+    return {"welfare_split.csv": _csv(rows)}
 
 
 def _prospect(outcome: "Comparison") -> "Prospect | None":

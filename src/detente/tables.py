@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import labels
-from .digits import format_percent
+from .digits import NEGLIGIBLE, format_percent
 from .errors import unknown_name
 
 if TYPE_CHECKING:
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 BLOCKS = {"EU27": "European Union (27)"}
+PARTS = {
+    "terms_of_trade": "Terms of trade",
+    "volume_of_trade": "Duties",
+    "trade_cost": "Costs of trade",
+    "transfers": "Transfers",
+    "reallocation": "Reallocation",
+    "residual": "Residual",
+}
 COLUMNS = ("real_income", "equivalent_variation", "real_wage", "consumer_price", "income_before")
 
 
@@ -195,3 +203,42 @@ def _partners(known: Sequence[str], country: str) -> dict[str, list[int]]:
     return partners | {
         labels.country_name(code): [place] for place, code in enumerate(known) if code not in taken
     }
+
+
+def split_rows(outcome: "Comparison", names: Sequence[str]) -> list[Row]:
+    """Where the welfare of countries or groups comes from: `name`, `total` and one key a part, in percent of spending.
+
+    Raises InputError for a name that is neither, and what the split's solves raise.
+    """
+    worth = outcome.welfare_split()["equivalent_variation"]
+    known = worth["country"].values.tolist()
+    rows = []
+    for name in names:
+        one = party_row(outcome, name)
+        codes = [name] if name in known else [c for c in labels.country_groups()[name] if c in known]
+        parts = worth.sel(country=codes).sum("country")
+        before = float(outcome.data["income_before"].sel(country=codes).sum())
+        found = {str(part): 100 * float(parts.sel(part=part)) / before for part in worth["part"].values}
+        rows.append({"code": name, "name": one["name"], "total": one["value"]} | found)
+    return rows
+
+
+def split_shown(rows: Sequence[Row]) -> dict[str, str]:
+    """{part: title} of the parts that a table has columns for: those large enough to print, and the residual."""
+    return {
+        part: title
+        for part, title in PARTS.items()
+        if part == "residual" or any(abs(row[part]) >= NEGLIGIBLE for row in rows)
+    }
+
+
+def split_by_country(outcome: "Comparison") -> list[Row]:
+    """One row a country and part: `country`, `name`, `part`, `real_income` (percent) and `equivalent_variation` (money)."""
+    found = outcome.welfare_split()
+    percent, worth = found["real_income"], found["equivalent_variation"]
+    return [
+        {"country": code, "name": labels.country_name(code), "part": part}
+        | {"real_income": float(percent[k, n]), "equivalent_variation": float(worth[k, n])}
+        for n, code in enumerate(found["country"].values.tolist())
+        for k, part in enumerate(found["part"].values.tolist())
+    ]
