@@ -49,11 +49,27 @@ class Factors(eqx.Module):
     log_resource: Array | None
 
 
+class Transit(eqx.Module):
+    """Goods that go around sanctions through hubs, by flow [cell]; sector, importer and exporter are indices.
+
+    weight: the part of the trade weight, net of duties, that goes through each hub [cell, hub]; rate: m/(1+m), what part of
+    its value the hub keeps; hub: indices of countries [hub].
+    """
+
+    sector: Array
+    importer: Array
+    exporter: Array
+    weight: Array
+    rate: Array
+    hub: Array
+
+
 class Situation(eqx.Module):
     """One counterfactual: the baseline's shares and the scenario's trade weights, in the order the products want.
 
-    Weights are [sector, importer, exporter]; sales, tariff and export-tax weights are None where no tariff or export tax
-    exists. substitution and recipe are None for Cobb–Douglas nests, factors for mobile ones.
+    Weights are [sector, importer, exporter]; tariff and export-tax weights are None where no tariff or export tax exists,
+    sales weights where sellers get all that buyers pay. substitution and recipe are None for Cobb–Douglas nests, factors for
+    mobile ones, transit where nothing goes around sanctions.
     """
 
     trade_weight: Array
@@ -70,6 +86,7 @@ class Situation(eqx.Module):
     substitution: Substitution | None
     recipe: Recipe | None
     factors: Factors | None
+    transit: Transit | None
     closure: str = eqx.field(static=True)
 
 
@@ -89,12 +106,13 @@ class Market(NamedTuple):
 
 
 class Flows(NamedTuple):
-    """What follows from the unknowns: Y' and X' [country, sector]; revenue, deficit and income [country]."""
+    """What follows from the unknowns: Y' and X' [country, sector]; revenue, margins, deficit and income [country]."""
 
     output: Array
     spending: Array
     tariff_revenue: Array
     export_tax_revenue: Array
+    margin_income: Array
     deficit: Array
     income: Array
 
@@ -173,6 +191,20 @@ def export_tax_revenue(competitive: Array, demand: Array, situation: Situation) 
     return jnp.sum(competitive * jnp.einsum("jni,jn->ji", situation.export_tax_weight, demand), axis=0)
 
 
+def re_exports(competitive: Array, demand: Array, transit: Transit) -> Array:
+    """What goes around sanctions through each hub, at the price there with the hub's margin, net of duties [cell, hub]."""
+    paid = competitive[transit.sector, transit.exporter] * demand[transit.sector, transit.importer]
+    return paid[:, None] * transit.weight
+
+
+def margin_income(competitive: Array, demand: Array, situation: Situation) -> Array:
+    """Σ m/(1+m) of what a country re-exports: what hubs earn and sellers do not get. Returns [country]."""
+    none, transit = jnp.zeros_like(situation.value_added), situation.transit
+    if transit is None:
+        return none
+    return none.at[transit.hub].add(transit.rate @ re_exports(competitive, demand, transit))
+
+
 def deficit(factor_income: Array, revenue: Array, situation: Situation) -> Array:
     """D'_n under the closure; sums to zero over the world in each of them. Returns [country].
 
@@ -190,7 +222,10 @@ def deficit(factor_income: Array, revenue: Array, situation: Situation) -> Array
 
 
 def income(factor_income: Array, revenue: Array, situation: Situation) -> Array:
-    """I'_n = ŵ_n VA_n + tariff revenue + export-tax revenue + D'_n  (below eq. 13). Returns [country]."""
+    """I'_n = ŵ_n VA_n + tariff revenue + export-tax revenue + D'_n  (below eq. 13). Returns [country].
+
+    A hub's margins count as revenue, here and in the closures.
+    """
     return factor_income + revenue + deficit(factor_income, revenue, situation)
 
 
@@ -252,9 +287,14 @@ def flows(spending: Array, at: Market, situation: Situation) -> Flows:
     sold = output(at.competitive, demand, situation)
     duties = tariff_revenue(at.competitive, demand, situation)
     taxes = export_tax_revenue(at.competitive, demand, situation)
-    earned = income(at.factor_income, duties + taxes, situation)
+    margins, revenue = margin_income(at.competitive, demand, situation), duties + taxes
+    if situation.transit is not None:
+        revenue = revenue + margins
+    earned = income(at.factor_income, revenue, situation)
     bought = input_spending(sold, at, situation) + at.consumption_share * earned[:, None]
-    return Flows(sold, bought, duties, taxes, deficit(at.factor_income, duties + taxes, situation), earned)
+    return Flows(
+        sold, bought, duties, taxes, margins, deficit(at.factor_income, revenue, situation), earned
+    )
 
 
 def spending_gap(spending: Array, at: Market, situation: Situation) -> Array:

@@ -142,7 +142,10 @@ def _between(base: Situation, whole: Situation, share: float) -> Situation:
             return None
         return (0.0 if start is None else (1 - share) * start) + share * end
 
-    return eqx.tree_at(
+    def partial(weight: Array) -> Array:
+        return share * weight  # of a baseline without re-exports
+
+    mixed = eqx.tree_at(
         lambda s: (s.trade_weight, s.sales_weight, s.tariff_weight, s.export_tax_weight),
         whole,
         (
@@ -155,6 +158,7 @@ def _between(base: Situation, whole: Situation, share: float) -> Situation:
         ),
         is_leaf=lambda leaf: leaf is None,
     )
+    return mixed if mixed.transit is None else eqx.tree_at(lambda s: s.transit.weight, mixed, replace_fn=partial)
 
 
 def baseline_preconditioner(economy: Economy) -> Preconditioner:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detente.errors import InputError
+from detente.evasion import Evasion
 
 AXES = "[importer, exporter, sector]"
 
@@ -27,6 +28,7 @@ class Shock:
     entry: for flows that are nil in the baseline, which no factor can revive: the share of the importer's baseline spending
         that the flow would take at baseline costs. It stands in for π where π is 0 (and must be 0 elsewhere); all other
         fields act on it as on a share.
+    evasion: the hubs through which flows that are cut, made dearer or banned find a way around (see `Evasion`); None is none.
 
     Raises `InputError` (on use, when the shapes are known) naming the first bad cell.
     """
@@ -37,6 +39,7 @@ class Shock:
     export_tax_new: ArrayLike | None = None
     weight_change: ArrayLike | None = None
     entry: ArrayLike | None = None
+    evasion: Evasion | None = None
     name: str = "shock"
 
     def cost(self, shape: tuple[int, int, int], labels: "Labels") -> NDArray | None:
