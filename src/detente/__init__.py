@@ -24,6 +24,7 @@ _HOME = {
     "calibrate": "calibration",
     "elasticity_sets": "calibration",
     "Shock": "shock",
+    "Evasion": "evasion",
     "Lifting": "measure",
     "Measure": "measure",
     "PossibleOutcome": "possible",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from detente.errors import DetenteError as DetenteError
     from detente.errors import InfeasibleError as InfeasibleError
     from detente.errors import InputError as InputError
+    from detente.evasion import Evasion as Evasion
     from detente.measure import Lifting as Lifting
     from detente.measure import Measure as Measure
     from detente.outcome import Outcome as Outcome

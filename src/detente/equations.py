@@ -68,8 +68,8 @@ class Situation(eqx.Module):
     """One counterfactual: the baseline's shares and the scenario's trade weights, in the order the products want.
 
     Weights are [sector, importer, exporter]; tariff and export-tax weights are None where no tariff or export tax exists,
-    sales weights where sellers get all that buyers pay. substitution and recipe are None for Cobb–Douglas nests, factors for
-    mobile ones, transit where nothing goes around sanctions.
+    sales weights where sellers get all that buyers pay. substitution and recipe are None for Cobb–Douglas nests, factors
+    for mobile ones, transit where nothing goes around sanctions.
     """
 
     trade_weight: Array
@@ -292,9 +292,7 @@ def flows(spending: Array, at: Market, situation: Situation) -> Flows:
         revenue = revenue + margins
     earned = income(at.factor_income, revenue, situation)
     bought = input_spending(sold, at, situation) + at.consumption_share * earned[:, None]
-    return Flows(
-        sold, bought, duties, taxes, margins, deficit(at.factor_income, revenue, situation), earned
-    )
+    return Flows(sold, bought, duties, taxes, margins, deficit(at.factor_income, revenue, situation), earned)
 
 
 def spending_gap(spending: Array, at: Market, situation: Situation) -> Array:

@@ -54,8 +54,9 @@ class Equilibrium(eqx.Module):
     """A solved situation. Hats are ratios to the economy's baseline; levels are in units of world factor income.
 
     wage_change (mobile factors), consumer_price_change, real_income_change, income, deficit, tariff_revenue,
-    export_tax_revenue, margin_income (of hubs, from what goes around sanctions) [country]; factor_price_change (what a sector's factors earn, per unit), price_change (the
-    importer's price index), cost_change, value_added, output, spending [country, sector].
+    export_tax_revenue, margin_income (of hubs, from what goes around sanctions) [country]; factor_price_change (what a
+    sector's factors earn, per unit), price_change (the importer's price index), cost_change, value_added, output,
+    spending [country, sector].
     result, residual (largest relative gap over all conditions), steps (outer), sweeps (passes over the trade matrix).
     """
 

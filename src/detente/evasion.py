@@ -6,8 +6,8 @@ routes (Allen & Arkolakis 2022, Review of Economic Studies 89:6, eq. 6, with rou
 
     κ_ni^(−ρ) = [D_ni^(ρ/θ) + Σ_h O'_nhi] / [1 + Σ_h O_nhi],   O_nhi = ease · closeness_nhi · (1 + m)^(−ρ)
 
-against the undisturbed flow. D is the direct route's weight, 0 under a ban; O the odds of the way through h against the direct
-one without any measure; O' the same with the measures on its two legs. Here stand arrays and no equilibrium.
+against the undisturbed flow. D is the direct route's weight, 0 under a ban; O the odds of the way through h against the
+direct one without any measure; O' the same with the measures on its two legs. Here stand arrays and no equilibrium.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from detente.errors import InputError, unknown_name
 
-MARGIN = 0.24  # Feenstra & Hanson (2004, Journal of Economics & Management Strategy 13:1): Hong Kong, 1988-1998
+MARGIN = (
+    0.24  # Hong Kong, 1988-1998: Feenstra & Hanson (2004), as remembered, unverified; see docs/evasion.md
+)
+EASE = 8.0  # with which hubs replace about as much of what Russia buys as observed, 2021 to 2023; see docs/evasion.md
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,13 @@ class Evasion:
     it passes on, 0.24 being 24 %, all of it its income. ease: ≥ 0, scale of the odds of a way through a hub against the
     direct one; 1 takes the hubs' closeness to both sides for these odds (see `closeness`), 0 is no evasion.
     route_elasticity: ρ > 0, how traders answer to costs of routes; None takes the trade elasticity of the good.
-    sectors: codes of the goods that can be passed on; None is all. margin, ease and route_elasticity are a number, or one for
-    each sector of the economy.
+    sectors: codes of the goods that can be passed on; None is all. margin, ease and route_elasticity are a number, or one
+    for each sector of the economy.
     """
 
     hubs: Sequence[str]
     margin: ArrayLike = MARGIN
-    ease: ArrayLike = 1.0
+    ease: ArrayLike = EASE
     route_elasticity: ArrayLike | None = None
     sectors: Sequence[str] | None = None
 
@@ -53,17 +56,12 @@ class Evasion:
             wrong = (values <= 0) if least is None else (values < 0)
             if isinstance(given, bool) or not np.isfinite(values).all() or wrong.any():
                 hint = " 10 % is written 0.1." if name == "margin" else ""
-                raise InputError(f"`{name}` of `evasion` is {given!r}; expected a finite number {bound}.{hint}")
-        for name in ("hubs", "sectors"):
-            given = getattr(self, name)
-            if given is None and name == "sectors":
-                continue
-            if isinstance(given, str) or not all(isinstance(code, str) for code in given):
-                raise InputError(f"`{name}` of `evasion` is {given!r}; expected a list of codes.")
-            twice = next((code for k, code in enumerate(given) if code in given[:k]), None)
-            if twice is not None:
-                raise InputError(f"`{name}` of `evasion` names {twice} twice. Remove one.")
-            object.__setattr__(self, name, tuple(given))
+                raise InputError(
+                    f"`{name}` of `evasion` is {given!r}; expected a finite number {bound}.{hint}"
+                )
+        object.__setattr__(self, "hubs", _codes("hubs", self.hubs))
+        if self.sectors is not None:
+            object.__setattr__(self, "sectors", _codes("sectors", self.sectors))
 
 
 class Routes(NamedTuple):
@@ -97,9 +95,9 @@ def routes(
 ) -> Routes:
     """Ways through hubs for all flows that are cut.
 
-    flow: baseline spending [importer, exporter, sector]; direct: weight of the direct routes against the baseline, without
-    duties, which goods of an origin pay on every route; theta [sector]. A flow whose weight is 1 or more, and one that no hub
-    can serve better than the direct route, is not among the cells.
+    flow: baseline spending [importer, exporter, sector]; direct: weight of the direct routes, 1 in the baseline, without
+    duties, which goods of an origin pay on every route; theta [sector]. A flow whose weight is 1 or more, and one that no
+    hub can serve better than the direct route, is not among the cells.
     Raises `InputError` for a hub or sector that the economy does not have, or numbers for another count of sectors.
     """
     hub = np.asarray([_index("hub", code, countries) for code in evasion.hubs], int)
@@ -116,8 +114,12 @@ def routes(
     odds = near * (ease * (1 + margin) ** -rho)[j][:, None]
     power = (rho / theta)[j]
     straight = direct[n, i, j] ** power
-    legs = np.minimum(direct[n[:, None], hub, j[:, None]], 1) * np.minimum(direct[hub, i[:, None], j[:, None]], 1)
-    diverted = odds * np.maximum(legs ** power[:, None] - straight[:, None], 0)  # beyond the data year's transit
+    legs = np.minimum(direct[n[:, None], hub, j[:, None]], 1) * np.minimum(
+        direct[hub, i[:, None], j[:, None]], 1
+    )
+    diverted = odds * np.maximum(
+        legs ** power[:, None] - straight[:, None], 0
+    )  # beyond the data year's transit
     total = straight * (1 + odds.sum(axis=1)) + diverted.sum(axis=1)
     keep = diverted.sum(axis=1) > 0
     n, i, j, total, odds, diverted = n[keep], i[keep], j[keep], total[keep], odds[keep], diverted[keep]
@@ -144,6 +146,15 @@ def ceiling(odds: ArrayLike, route_elasticity: ArrayLike) -> NDArray:
     """
     with np.errstate(divide="ignore"):
         return (1 + 1 / np.asarray(odds, float)) ** (1 / np.asarray(route_elasticity, float))
+
+
+def _codes(name: str, given: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(given, str) or not all(isinstance(code, str) for code in given):
+        raise InputError(f"`{name}` of `evasion` is {given!r}; expected a list of codes.")
+    twice = next((code for k, code in enumerate(given) if code in given[:k]), None)
+    if twice is not None:
+        raise InputError(f"`{name}` of `evasion` names {twice} twice. Remove one.")
+    return tuple(given)
 
 
 def _index(kind: str, code: str, names: Sequence[str]) -> int:

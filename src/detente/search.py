@@ -158,7 +158,9 @@ def _between(base: Situation, whole: Situation, share: float) -> Situation:
         ),
         is_leaf=lambda leaf: leaf is None,
     )
-    return mixed if mixed.transit is None else eqx.tree_at(lambda s: s.transit.weight, mixed, replace_fn=partial)
+    return (
+        mixed if mixed.transit is None else eqx.tree_at(lambda s: s.transit.weight, mixed, replace_fn=partial)
+    )
 
 
 def baseline_preconditioner(economy: Economy) -> Preconditioner:

@@ -28,7 +28,7 @@ class Shock:
     entry: for flows that are nil in the baseline, which no factor can revive: the share of the importer's baseline spending
         that the flow would take at baseline costs. It stands in for π where π is 0 (and must be 0 elsewhere); all other
         fields act on it as on a share.
-    evasion: the hubs through which flows that are cut, made dearer or banned find a way around (see `Evasion`); None is none.
+    evasion: hubs through which flows that are cut, made dearer or banned find a way around (see `Evasion`); None is none.
 
     Raises `InputError` (on use, when the shapes are known) naming the first bad cell.
     """

@@ -78,7 +78,8 @@ def situation(economy: Economy, shock: Shock) -> Situation:
 
 def direct_weight(shock: Shock, economy: Economy) -> NDArray:
     """κ̂^(−θ) of the direct routes, without duties: cuts, costs and bans [importer, exporter, sector]."""
-    labels, shape = Labels(economy.countries, economy.sectors), economy.trade_share.shape
+    n, s = len(economy.countries), len(economy.sectors)
+    labels, shape = Labels(economy.countries, economy.sectors), (n, n, s)
     found = np.ones(shape)
     cost, weight = shock.cost(shape, labels), shock.weight(shape, labels)
     if cost is not None:
@@ -108,7 +109,9 @@ def _transit(around: Routes, net_weight: NDArray) -> tuple[Transit, NDArray]:
     cells, hubs = _recurring(len(rate), 256), _recurring(len(around.hub), 4)
 
     def filled(values: NDArray, *size: int) -> Array:
-        return jnp.asarray(np.pad(values, [(0, more - had) for more, had in zip(size, values.shape, strict=True)]))
+        return jnp.asarray(
+            np.pad(values, [(0, more - had) for more, had in zip(size, values.shape, strict=True)])
+        )
 
     return (
         Transit(
