@@ -2,7 +2,7 @@
 
 A flow of a good from exporter i to importer n is shipped by many traders, each on the cheapest of its routes: directly, or
 through a hub h. Costs of routes differ between traders with elasticity ρ, so the cost of the flow is a soft minimum over
-routes (Allen & Arkolakis 2022, Review of Economic Studies 89:6, eq. 6, with routes of at most two legs):
+routes (Allen & Arkolakis 2022, Review of Economic Studies 89:6, here with routes of at most two legs):
 
     κ_ni^(−ρ) = [D_ni^(ρ/θ) + Σ_h O'_nhi] / [1 + Σ_h O_nhi],   O_nhi = ease · closeness_nhi · (1 + m)^(−ρ)
 

@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import charts, drawing, labels, wording
 from .digits import format_number
-from .tables import country_rows, default_parties, expected_over, largest, outcome_rows, partner_rows
+from .tables import (
+    country_rows,
+    default_parties,
+    expected_over,
+    hub_rows,
+    largest,
+    outcome_rows,
+    partner_rows,
+    route_rows,
+)
 
 if TYPE_CHECKING:
     from .comparison import Comparison
@@ -27,6 +36,9 @@ if TYPE_CHECKING:
 TEMPLATES = labels.DATA / "report"
 TOP_PARTNERS = 12
 TABLES: tuple[str, ...] = ("countries.csv", "trade_by_partner.csv")
+
+
+ROUTE = ("hub", "exporter", "importer")
 
 
 class Column(NamedTuple):
@@ -175,6 +187,8 @@ def _page(
         answer=wording.answer(outcome, target, parties),
         scope=wording.SCOPE,
         situations=wording.situations(outcome),
+        hubs=(passing := hub_rows(outcome)),
+        around=wording.around(outcome, passing),
         figures=figures,
         caption=charts.caption(outcome),
         partners=[*largest(partners, TOP_PARTNERS, ("exports", "imports")), {"name": "All partners"} | total],
@@ -199,6 +213,10 @@ def _tables(outcome: "Comparison", target: str) -> dict[str, str]:
         for row in partner_rows(outcome, target)
     ]
     found: dict[str, str] = dict(zip(TABLES, (_csv(countries), _csv(partners)), strict=True))
+    if routes := route_rows(outcome):
+        found["routes.csv"] = _csv(
+            [{key if key in ROUTE else f"{key}_{money}": row[key] for key in row} for row in routes]
+        )
     if prospect := _prospect(outcome):
         found["outcomes.csv"] = _csv(prospect.rows(target))
     return found
