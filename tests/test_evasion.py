@@ -238,7 +238,8 @@ def around_in_levels(
                     continue
                 r = theta[j] if rho is None else rho
                 dear = np.inf if weight[n, i, j] == 0 else weight[n, i, j] ** (-1 / theta[j])
-                was, now = {"direct": 1.0}, {"direct": dear**-r}
+                was: dict[int | str, float] = {"direct": 1.0}
+                now: dict[int | str, float] = {"direct": dear**-r}
                 for h in hubs:
                     if h in (n, i):
                         continue
@@ -248,7 +249,7 @@ def around_in_levels(
                     legs = (weight[n, h, j] * weight[h, i, j]) ** (-1 / theta[j])
                     was[h], now[h] = fee**-r, (fee * min(legs, dear)) ** -r
                 cost[n, i, j] = (sum(now.values()) / sum(was.values())) ** (-1 / r)
-                for h in now.keys() - {"direct"}:
+                for h in {*hubs} & now.keys():
                     usual = was[h] * now["direct"]
                     passed_on[n, i, j, h] = (now[h] - usual) / sum(now.values())
     return cost, passed_on
