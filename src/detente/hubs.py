@@ -58,7 +58,9 @@ def sentence(evasion: Evasion) -> str:
     """`What is cut goes around in part: Türkiye and Hong Kong pass goods on, at a margin of 24 % (ease 1).`"""
     if not evasion.hubs:
         return "Nothing goes around the measures."
-    names = [labels.country_name(code) for code in evasion.hubs]
+    groups = {name.casefold(): members for name, members in labels.country_groups().items()}
+    codes = [code for name in evasion.hubs for code in groups.get(name.casefold(), (name,))]
+    names = [labels.country_name(code) for code in codes]
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     passes = "passes" if len(names) == 1 else "pass"
     what = "everything" if evasion.sectors is None else ", ".join(map(_sector, evasion.sectors))
