@@ -35,6 +35,10 @@ class Primitives:
     transfer: np.ndarray
     rule: str = "fixed"
     reference: dict = field(default_factory=dict)  # what the transfer rule remembers of the baseline
+    passed_on: np.ndarray | None = (
+        None  # [importer, exporter, sector, hub] share of a flow's value that hubs pass on
+    )
+    margin: float = 0.0  # m: of what hubs pass on they keep m/(1+m), and sellers do not get it
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,10 @@ def _gaps(x: np.ndarray, given: Primitives) -> tuple[np.ndarray, Levels]:
                 received = at_border / (1 + given.export_tax[n, i, j])
                 revenue[n] += paid - at_border
                 revenue[i] += at_border - received
+                if given.passed_on is not None:
+                    kept = received * given.passed_on[n, i, j] * given.margin / (1 + given.margin)
+                    revenue += kept
+                    received -= kept.sum()
                 output[i, j] += received
     factor_income = wage * given.labour
     transfer = _transfer(factor_income, revenue, given)

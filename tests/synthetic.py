@@ -22,7 +22,7 @@ class SyntheticOutcome:
         self.sentences = ["The United States lifts its cuts on trade with Russia.", "All others keep theirs."]
         self.sentences_against = ["The coalition cuts its trade with Russia."]
         self.focus, self.money = "RUS", "USD billion"
-        self.converged, self.residual = True, 3.2e-12
+        self.converged, self.residual, self.evaded = True, 3.2e-12, False
         self.provenance = {
             "data": {
                 "title": "OECD Inter-Country Input–Output tables, 2025 edition",

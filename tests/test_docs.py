@@ -220,10 +220,16 @@ def json_keys(content: Any, outcome: dt.Outcome, path: str = "") -> Iterator[str
         yield from json_keys(value, outcome, f"{path}{key}.")
 
 
-def test_every_json_key_is_documented_and_no_other():
+def test_every_json_key_is_documented_and_no_other(tmp_path: Path):
     outcome = dt.simulate(calibrate(dt.World.load("tiny")), "us-relief")
     keys = set()
-    for name in ("us-relief", "us-relief-at-risk"):
+    around = tmp_path / "around.yaml"
+    around.write_text(
+        "{name: around, title: Around, base: us-relief, evasion: {hubs: [XRW]}, "
+        "measures: [{by: USA, on: RUS, instrument: ban}]}",
+        "utf-8",
+    )
+    for name in ("us-relief", "us-relief-at-risk", str(around)):
         printed = CliRunner().invoke(app, ["run", name, "--world", "tiny", "--json", "--cite", "--split"])
         keys |= set(json_keys(json.loads(printed.stdout), outcome))
     assert set(re.findall(r"^\| `([\w.<>]+)` \|", prose("json.md"), re.MULTILINE)) == keys

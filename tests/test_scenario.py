@@ -163,7 +163,9 @@ def test_every_group_resolves_on_the_embedded_world(economy: Economy):
 
 def test_what_the_issue_asks_for_ships():
     wanted = "status-quo-2025 us-relief us-executive-relief us-relief-reversed all-lift embargo"
-    assert {*wanted.split(), "status-quo-2025-aggregate", "us-relief-at-risk"} == set(available())
+    assert {*wanted.split(), "status-quo-2025-aggregate", "us-relief-at-risk", "embargo-evaded"} == set(
+        available()
+    )
 
 
 @pytest.mark.parametrize("name", available())

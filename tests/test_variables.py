@@ -19,7 +19,14 @@ from detente.situation import situation
 from detente.world import World
 
 SUMS = 1e-12  # a few dozen additions of doubles
-NAMES_AND_NOTES = {"countries", "sectors", "provenance", "situation", "name"}  # fields that hold no variable
+NAMES_AND_NOTES = {
+    "countries",
+    "sectors",
+    "provenance",
+    "situation",
+    "name",
+    "evasion",
+}  # fields that hold no variable
 ROWS = {(row["group"], row["name"]): row for row in labels.variables()}
 FORMULAE = {
     ("Equilibrium", "cost_change"): equations.unit_cost,
@@ -78,6 +85,13 @@ def outcome(economy: Economy) -> Outcome:
     return simulate(economy, Scenario.load({"name": "half", "title": "Half", "measures": [content]}))
 
 
+@pytest.fixture(scope="module")
+def evaded(economy: Economy) -> Outcome:
+    cut = {"by": "USA", "on": "RUS", "instrument": "cut", "size": 0.5}
+    content = {"name": "around", "title": "Around", "measures": [cut], "evasion": {"hubs": ["XRW"]}}
+    return simulate(economy, Scenario.load(content))
+
+
 def test_world(world: World):
     found = {str(name): " ".join(map(str, array.dims)) for name, array in world.data.items()}
     assert found == {name: row["axes"] for name, row in named("World").items()}
@@ -120,10 +134,11 @@ def test_a_shock_takes_the_axes_said_and_no_others(economy: Economy, name: str):
         situation(economy, Shock(**{name: np.ones(axes[::-1], kind)}))
 
 
-def test_outcome(outcome: Outcome):
+def test_outcome(outcome: Outcome, evaded: Outcome):
+    assert not {str(name) for name in outcome.data} & {"re_exports_after", "margin_income_after"}
     found = {
         str(name): (" ".join(map(str, array.dims)), array.attrs["units"])
-        for data in (outcome.data, outcome.trade(), outcome.first_order())
+        for data in (evaded.data, outcome.trade(), outcome.first_order())
         for name, array in data.items()
     }
     assert found == {name: (row["axes"], row["unit"]) for name, row in named("Outcome").items()}

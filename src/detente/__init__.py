@@ -25,6 +25,7 @@ _HOME = {
     "elasticity_sets": "calibration",
     "Horizon": "horizon",
     "Shock": "shock",
+    "Evasion": "evasion",
     "Lifting": "measure",
     "Measure": "measure",
     "PossibleOutcome": "possible",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from detente.errors import DetenteError as DetenteError
     from detente.errors import InfeasibleError as InfeasibleError
     from detente.errors import InputError as InputError
+    from detente.evasion import Evasion as Evasion
     from detente.horizon import Horizon as Horizon
     from detente.measure import Lifting as Lifting
     from detente.measure import Measure as Measure

@@ -60,6 +60,16 @@ class Comparison(ABC):
 
     @property
     @abstractmethod
+    def evaded(self) -> bool:
+        """Whether goods may go around measures through hubs in any of the situations."""
+
+    @property
+    @abstractmethod
+    def _passed_on(self) -> dict[str, NDArray]:
+        """What goes around measures in world factor income [hub, exporter, importer], "before" and "after"."""
+
+    @property
+    @abstractmethod
     def converged(self) -> bool:
         """Whether every situation was solved to the tolerance."""
 
@@ -160,6 +170,18 @@ class Comparison(ABC):
             data[name].attrs = {"units": self.money, "long_name": f"Trade {name}"}
         return data
 
+    def re_exports(self) -> xr.Dataset:
+        """Goods that go around measures, at the hub's price: before and after, in `money` [hub, exporter, importer]."""
+        names = list(self.economy.countries)
+        dims = ("hub", "exporter", "importer")
+        data = xr.Dataset(
+            {when: (dims, self._passed_on[when] * self._unit) for when in ("before", "after")},
+            dict.fromkeys(dims, names),
+        )
+        for name in data:
+            data[name].attrs = {"units": self.money, "long_name": f"Passed on around measures {name}"}
+        return data
+
     def group(self, countries: str | Sequence[str]) -> dict[str, float]:
         """Real income (percent), equivalent variation and spending before, of countries taken as one.
 
@@ -174,6 +196,8 @@ class Comparison(ABC):
     def to_frame(self) -> pd.DataFrame:
         """One row a country: name, real income, equivalent variation, spending, wages and prices."""
         columns = ["real_income", "equivalent_variation", "income_before", "real_wage", "consumer_price"]
+        if self.evaded:
+            columns += ["re_exports_after", "margin_income_after"]
         frame = self.data[columns].to_dataframe()
         frame.insert(0, "name", [labels.country_name(str(code)) for code in frame.index])
         return frame
@@ -194,7 +218,17 @@ class Comparison(ABC):
             ]
         else:
             lines += ["", "No country gains or loses enough to print: the two situations come to the same."]
-        return "\n".join([*lines, "", *self._quality()])
+        return "\n".join([*lines, *self._around(), "", *self._quality()])
+
+    def _around(self) -> list[str]:
+        """What hubs pass on and earn, where goods go around measures."""
+        if not self.evaded:
+            return []
+        passed, earned = (self.data[name].to_series() for name in ("re_exports_after", "margin_income_after"))
+        hubs, _ = _extremes({str(code): float(value) for code, value in earned.items()}, 5)
+        value, gain = (format_usd(amounts.sum(), sign=False) for amounts in (passed, earned))
+        total = f"{value} through hubs, which earn {gain} by it"
+        return [f"around the measures ({self._word}{self.money}): {total}; {hubs or 'too little to print'}"]
 
     def _compared(self) -> list[str]:
         return [f"{self.scenario} compared with {self.against}"]
@@ -279,7 +313,8 @@ class Comparison(ABC):
             return {str(code): float(value) for code, value in table[name].to_series().items()}
 
         used = self.provenance
-        return {
+        around = {"evasion": self._around_json()} if self.evaded else {}
+        return around | {
             "scenario": self.scenario,
             "against": self.against,
             "title": self.title,
@@ -305,6 +340,17 @@ class Comparison(ABC):
                 "numeraire": used["numeraire"],
             },
             "version": used["version"],
+        }
+
+    def _around_json(self) -> dict[str, Any]:
+        hubs = self.data.where(
+            (self.data["re_exports_before"] > 0) | (self.data["re_exports_after"] > 0), drop=True
+        )
+        names = ("re_exports_before", "re_exports_after", "margin_income_before", "margin_income_after")
+        routes = self.re_exports().to_dataframe().query("before > 0 or after > 0").reset_index()
+        return {
+            **{name: {str(code): float(v) for code, v in hubs[name].to_series().items()} for name in names},
+            "routes": routes.to_dict("records"),
         }
 
     def _groups(self) -> list[str]:

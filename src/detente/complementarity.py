@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from detente.equations import Rents, Situation
+from detente.equations import Rents, Situation, Transit
 from detente.instruments import Binding, Ceiling, PriceCap, Producers, Quota
 
 LARGEST_STEP = 1.0  # log points a wedge may move at once
@@ -47,6 +47,8 @@ def wedged(base: Situation, instruments: Sequence[Ceiling], wedges: NDArray) -> 
         None if part is None else np.array(part) for part in (base.tariff_weight, base.export_tax_weight)
     ]
     theta, n = np.asarray(base.trade_elasticity), len(base.value_added)
+    transit = base.transit
+    around = None if transit is None else np.array(transit.weight)
     sector, pools, importer, exporter, named = [], [], [], [], []
     for instrument, t in zip(instruments, wedges, strict=True):
         for j in instrument.sectors:
@@ -54,6 +56,8 @@ def wedged(base: Situation, instruments: Sequence[Ceiling], wedges: NDArray) -> 
             for weight in (trade, sales, *taxes):
                 if weight is not None:
                     weight[cells] *= np.exp(-theta[j] * t)
+            if transit is not None and around is not None:
+                around[_inside(transit, instrument, j)] *= np.exp(-theta[j] * t)
             part = _rent_part(instrument, float(t))
             pool = np.zeros((n, n))
             pool[np.ix_(instrument.importers, instrument.exporters)] = sales[cells][0] * part
@@ -68,6 +72,8 @@ def wedged(base: Situation, instruments: Sequence[Ceiling], wedges: NDArray) -> 
             importer.append(float(to == "importer"))
             exporter.append(float(to == "exporter"))
             named.append(np.eye(n)[to] if isinstance(to, int) else np.zeros(n))
+    if transit is not None:
+        base = eqx.tree_at(lambda s: s.transit.weight, base, jnp.asarray(around))
     rents = Rents(tuple(sector), *(jnp.asarray(part) for part in (pools, importer, exporter, named)))
     return eqx.tree_at(
         lambda s: (s.trade_weight, s.sales_weight, s.tariff_weight, s.export_tax_weight, s.rents),
@@ -80,6 +86,13 @@ def wedged(base: Situation, instruments: Sequence[Ceiling], wedges: NDArray) -> 
         ),
         is_leaf=lambda leaf: leaf is None,
     )
+
+
+def _inside(transit: Transit, instrument: Ceiling, sector: int) -> NDArray[np.bool_]:
+    """Which cells of what goes around sanctions are flows of this sector that the instrument is about."""
+    inside = np.asarray(transit.sector) == sector
+    inside &= np.isin(np.asarray(transit.importer), instrument.importers)
+    return inside & np.isin(np.asarray(transit.exporter), instrument.exporters)
 
 
 def _rent_part(instrument: Ceiling, t: float) -> float:

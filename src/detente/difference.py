@@ -89,18 +89,17 @@ def expected_weight(scenario: Scenario, economy: "Economy") -> "NDArray":
 
 def weight(shock: "Shock", economy: "Economy") -> "NDArray":
     """The trade weight against the data year at unchanged prices [importer, exporter, sector]; 0 where banned."""
+    from detente.situation import direct_weight, evaded
+
     theta = np.asarray(economy.trade_elasticity)
-    found = np.ones(economy.trade_share.shape)
-    if shock.weight_change is not None:
-        found = found * np.asarray(shock.weight_change)
-    if shock.trade_cost_change is not None:
-        found = found * np.asarray(shock.trade_cost_change) ** -theta
+    found, duty = direct_weight(shock, economy), np.ones(economy.trade_share.shape)
     for new, old in ((shock.tariff_new, economy.tariff), (shock.export_tax_new, economy.export_tax)):
         if new is not None:
-            found = (
-                found * ((1 + np.asarray(new)) / (1 + (0.0 if old is None else np.asarray(old)))) ** -theta
-            )
-    return found if shock.blocked is None else np.where(np.asarray(shock.blocked), 0.0, found)
+            duty = duty * ((1 + np.asarray(new)) / (1 + (0.0 if old is None else np.asarray(old)))) ** -theta
+    around = evaded(economy, shock)
+    if around is not None:
+        found[around.cells] = around.weight
+    return found * duty
 
 
 def _side(code: str) -> str:

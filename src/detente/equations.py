@@ -63,11 +63,27 @@ class Rents(eqx.Module):
     to_country: Array
 
 
+class Transit(eqx.Module):
+    """Goods that go around sanctions through hubs, by flow [cell]; sector, importer and exporter are indices.
+
+    weight: the part of the trade weight, net of duties, that goes through each hub [cell, hub]; rate: m/(1+m), what part of
+    its value the hub keeps; hub: indices of countries [hub].
+    """
+
+    sector: Array
+    importer: Array
+    exporter: Array
+    weight: Array
+    rate: Array
+    hub: Array
+
+
 class Situation(eqx.Module):
     """One counterfactual: the baseline's shares and the scenario's trade weights, in the order the products want.
 
-    Weights are [sector, importer, exporter]; sales, tariff and export-tax weights are None where no tariff or export tax
-    exists. substitution and recipe are None for Cobb–Douglas nests, factors for mobile ones.
+    Weights are [sector, importer, exporter]; tariff and export-tax weights are None where no tariff or export tax exists,
+    sales weights where sellers get all that buyers pay. substitution and recipe are None for Cobb–Douglas nests, factors
+    for mobile ones, transit where nothing goes around sanctions.
     """
 
     trade_weight: Array
@@ -85,6 +101,7 @@ class Situation(eqx.Module):
     recipe: Recipe | None
     factors: Factors | None
     rents: Rents | None
+    transit: Transit | None
     closure: str = eqx.field(static=True)
 
 
@@ -104,13 +121,14 @@ class Market(NamedTuple):
 
 
 class Flows(NamedTuple):
-    """What follows from the unknowns: Y' and X' [country, sector]; revenue, rents, deficit and income [country]."""
+    """What follows from the unknowns: Y' and X' [country, sector]; revenue, rents, margins, deficit, income [country]."""
 
     output: Array
     spending: Array
     tariff_revenue: Array
     export_tax_revenue: Array
     rent: Array
+    margin_income: Array
     deficit: Array
     income: Array
 
@@ -201,6 +219,20 @@ def rent(competitive: Array, demand: Array, situation: Situation) -> Array:
     return rents.to_importer @ by_importer + rents.to_exporter @ by_exporter + total @ rents.to_country
 
 
+def re_exports(competitive: Array, demand: Array, transit: Transit) -> Array:
+    """What goes around sanctions through each hub, at the price there with the hub's margin, net of duties [cell, hub]."""
+    paid = competitive[transit.sector, transit.exporter] * demand[transit.sector, transit.importer]
+    return paid[:, None] * transit.weight
+
+
+def margin_income(competitive: Array, demand: Array, situation: Situation) -> Array:
+    """Σ m/(1+m) of what a country re-exports: what hubs earn and sellers do not get. Returns [country]."""
+    none, transit = jnp.zeros_like(situation.value_added), situation.transit
+    if transit is None:
+        return none
+    return none.at[transit.hub].add(transit.rate @ re_exports(competitive, demand, transit))
+
+
 def deficit(factor_income: Array, revenue: Array, situation: Situation) -> Array:
     """D'_n under the closure; sums to zero over the world in each of them. Returns [country].
 
@@ -218,7 +250,10 @@ def deficit(factor_income: Array, revenue: Array, situation: Situation) -> Array
 
 
 def income(factor_income: Array, revenue: Array, situation: Situation) -> Array:
-    """I'_n = ŵ_n VA_n + tariff revenue + export-tax revenue + rents + D'_n  (below eq. 13). Returns [country]."""
+    """I'_n = ŵ_n VA_n + tariff revenue + export-tax revenue + rents + D'_n  (below eq. 13). Returns [country].
+
+    A hub's margins count as revenue, here and in the closures.
+    """
     return factor_income + revenue + deficit(factor_income, revenue, situation)
 
 
@@ -281,10 +316,12 @@ def flows(spending: Array, at: Market, situation: Situation) -> Flows:
     duties = tariff_revenue(at.competitive, demand, situation)
     taxes = export_tax_revenue(at.competitive, demand, situation)
     rents = rent(at.competitive, demand, situation)
-    public = duties + taxes + rents
-    earned = income(at.factor_income, public, situation)
+    margins = margin_income(at.competitive, demand, situation)
+    revenue = duties + taxes + rents + margins
+    earned = income(at.factor_income, revenue, situation)
     bought = input_spending(sold, at, situation) + at.consumption_share * earned[:, None]
-    return Flows(sold, bought, duties, taxes, rents, deficit(at.factor_income, public, situation), earned)
+    owed = deficit(at.factor_income, revenue, situation)
+    return Flows(sold, bought, duties, taxes, rents, margins, owed, earned)
 
 
 def spending_gap(spending: Array, at: Market, situation: Situation) -> Array:

@@ -58,9 +58,9 @@ class Equilibrium(eqx.Module):
     """A solved situation. Hats are ratios to the economy's baseline; levels are in units of world factor income.
 
     wage_change (mobile factors), consumer_price_change, real_income_change, income, deficit, tariff_revenue,
-    export_tax_revenue, rent (what price caps, quotas and held prices leave) [country]; factor_price_change (what a
-    sector's factors earn, per unit), price_change (the importer's price index), cost_change, value_added, output, spending
-    [country, sector].
+    export_tax_revenue, rent (what price caps, quotas and held prices leave), margin_income (of hubs, from what goes around
+    sanctions) [country]; factor_price_change (what a sector's factors earn, per unit), price_change (the importer's price
+    index), cost_change, value_added, output, spending [country, sector].
     bindings: what came of each instrument; trouble: why one does not hold, if so.
     result, residual (largest relative gap over all conditions), steps (outer), sweeps (passes over the trade matrix).
     """
@@ -76,6 +76,7 @@ class Equilibrium(eqx.Module):
     deficit: Array
     tariff_revenue: Array
     export_tax_revenue: Array
+    margin_income: Array
     consumer_price_change: Array
     real_income_change: Array
     rent: Array
@@ -101,7 +102,11 @@ class Equilibrium(eqx.Module):
         return weight * seller[None, :, :] * buyer[:, None, :]
 
     def trade(self) -> NDArray:
-        """Sales by exporter to importer net of all duties, in units of world factor income [importer, exporter, sector]."""
+        """Sales by exporter to importer net of all duties and of hubs' margins [importer, exporter, sector].
+
+        In units of world factor income. Goods that go through a hub are sales of the country that made them to the one that
+        uses them.
+        """
         sales = self.situation.sales_weight
         share = self.trade_share()
         if sales is not None:
@@ -109,6 +114,25 @@ class Equilibrium(eqx.Module):
             net = np.divide(np.asarray(sales), weight, out=np.zeros_like(weight), where=weight > 0)
             share = share * net.transpose(1, 2, 0)
         return share * np.asarray(self.spending)[:, None, :]
+
+    def re_exports(self) -> NDArray:
+        """What goes around sanctions through each country [hub, exporter, importer, sector], sales price with the margin.
+
+        Net of duties, in units of world factor income; zero where nothing does.
+        """
+        n, s = np.shape(self.spending)
+        found, transit = np.zeros((n, n, n, s)), self.situation.transit
+        if transit is None:
+            return found
+        theta = np.asarray(self.situation.trade_elasticity)
+        seller = (np.asarray(self.cost_change) ** -theta).T
+        demand = (np.asarray(self.spending) * np.asarray(self.price_change) ** theta).T
+        value = np.asarray(equations.re_exports(jnp.asarray(seller), jnp.asarray(demand), transit))
+        hub, exporter, importer, sector = (
+            np.asarray(at) for at in (transit.hub, transit.exporter, transit.importer, transit.sector)
+        )
+        np.add.at(found, (hub, exporter[:, None], importer[:, None], sector[:, None]), value)
+        return found
 
 
 def solve(
@@ -243,6 +267,7 @@ def _derived(unknowns: Unknowns, at: Situation, baseline_income: Array) -> dict[
         "tariff_revenue": result.tariff_revenue,
         "export_tax_revenue": result.export_tax_revenue,
         "rent": result.rent,
+        "margin_income": result.margin_income,
         "consumer_price_change": jnp.exp(consumer),
         "real_income_change": result.income / baseline_income / jnp.exp(consumer),
     }

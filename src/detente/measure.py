@@ -328,9 +328,10 @@ _COUNTRY_GROUPS = {
     "west-33": "the West of 33 countries",
     "brics": "the BRICS countries",
     "hubs": "the re-export hubs",
+    "transit-hubs": "the transit hubs",
     "bystanders": "the bystanders",
 }
-_MANY = {"all", "brics", "hubs", "bystanders", "xco", "xrw"}
+_MANY = {"all", "brics", "hubs", "transit-hubs", "bystanders", "xco", "xrw"}
 _ARTICLE = ("United ", "Netherlands", "Philippines", "DR Congo")
 _SECTOR_GROUPS = {
     "agri-food": "farm products and food",

@@ -15,6 +15,7 @@ from detente.comparison import Comparison
 from detente.decomposition import first_order
 from detente.economy import Economy
 from detente.equilibrium import TOLERANCE, Equilibrium, solve
+from detente.errors import InputError
 from detente.scenario import BASELINE, Scenario
 from detente.shock import Shock
 from detente.welfare import POINTS, split
@@ -32,6 +33,10 @@ LONG_NAMES = {
     "output": ("percent", "Value of output"),
     "output_before": ("money", "Value of output before"),
     "output_after": ("money", "Value of output after"),
+    "re_exports_before": ("money", "Goods passed on around measures before"),
+    "re_exports_after": ("money", "Goods passed on around measures after"),
+    "margin_income_before": ("money", "Hubs' margins on these before"),
+    "margin_income_after": ("money", "Hubs' margins on these after"),
 }
 
 
@@ -67,6 +72,8 @@ class Outcome(Comparison):
     `data` variables: real_income, real_wage, wage, consumer_price [country], price, output [country, sector], in percent
     of the situation compared with; equivalent_variation, income_before [country], output_before, output_after [country,
     sector], in the unit of `.money` (USD billion for the embedded world), world factor income being the numéraire.
+    Where goods go around measures, also re_exports_before, re_exports_after, margin_income_before and
+    margin_income_after [country], what each hub passes on and earns by it, in the same unit.
     Real income is exact: spending, net of transfers and with policy revenue, over the consumer price index.
     """
 
@@ -113,9 +120,16 @@ class Outcome(Comparison):
             "output_before": (both, made * self._unit),
             "output_after": (both, making * self._unit),
         }
+        if self.evaded:
+            for when, side in (("before", a), ("after", b)):
+                passed = self._passed_on[when].sum(axis=(1, 2)) * self._unit
+                variables[f"re_exports_{when}"] = country, passed
+                variables[f"margin_income_{when}"] = country, np.asarray(side.margin_income) * self._unit
         coords = {"country": list(self.economy.countries), "sector": list(self.economy.sectors)}
         data = xr.Dataset(variables, coords, {"scenario": self.scenario, "against": self.against})
         for name, (unit, long_name) in LONG_NAMES.items():
+            if name not in data:
+                continue
             data[name].attrs = {"units": self.money if unit == "money" else unit, "long_name": long_name}
         return data
 
@@ -138,6 +152,15 @@ class Outcome(Comparison):
     def _flows(self) -> dict[str, NDArray]:
         return {"before": self.before.trade(), "after": self.after.trade()}
 
+    @property
+    def evaded(self) -> bool:
+        """Whether goods may go around measures through hubs in one of the two."""
+        return any(shock.evasion is not None for shock in (self.shock_before, self.shock_after))
+
+    @cached_property
+    def _passed_on(self) -> dict[str, NDArray]:
+        return {"before": self.before.re_exports().sum(axis=3), "after": self.after.re_exports().sum(axis=3)}
+
     def first_order(self) -> xr.Dataset:
         """The first-order split of the welfare change (`detente.decomposition.first_order`), percent [country].
 
@@ -145,6 +168,11 @@ class Outcome(Comparison):
         it differs from `real_income` widely, because it values all additional imports at the old duty (Mexico in NAFTA:
         1.31 percent against 0.007). Raises `InputError` where a flow is banned in one situation only.
         """
+        if self.evaded:
+            raise InputError(
+                "The first-order split knows no hubs and their margins. Use `real_income`, which is exact, or leave out "
+                "`evasion`."
+            )
         parts = first_order(self.economy, self.shock_before, self.shock_after, self.before, self.after)
         data = xr.Dataset(
             {name: ("country", 100 * value) for name, value in parts.items()},

@@ -127,6 +127,19 @@ class Prospect(Comparison):
         after = sum(self.probability[name] * each._flows["after"] for name, each in self.outcomes.items())
         return {"before": next(iter(self.outcomes.values()))._flows["before"], "after": np.asarray(after)}
 
+    @property
+    def evaded(self) -> bool:
+        """Whether goods may go around measures through hubs in any of the situations."""
+        return any(each.evaded for each in self.outcomes.values())
+
+    @cached_property
+    def _passed_on(self) -> dict[str, NDArray]:
+        after = sum(self.probability[name] * each._passed_on["after"] for name, each in self.outcomes.items())
+        return {
+            "before": next(iter(self.outcomes.values()))._passed_on["before"],
+            "after": np.asarray(after),
+        }
+
     def changing(self, country: str) -> set[str]:
         """Countries whose direct conditions of trade with `country` change in an outcome.
 

@@ -24,9 +24,11 @@ from .tables import (
     country_rows,
     default_parties,
     expected_over,
+    hub_rows,
     largest,
     outcome_rows,
     partner_rows,
+    route_rows,
     split_by_country,
     split_rows,
     split_shown,
@@ -40,6 +42,9 @@ TEMPLATES = labels.DATA / "report"
 TOP_PARTNERS = 12
 TABLES: tuple[str, ...] = ("countries.csv", "trade_by_partner.csv")
 Panels = Mapping[str, Sequence[Row]]
+
+
+ROUTE = ("hub", "exporter", "importer")
 
 
 class Column(NamedTuple):
@@ -195,6 +200,8 @@ def _page(
         answer=wording.answer(outcome, target, parties),
         scope=wording.SCOPE,
         situations=wording.situations(outcome),
+        hubs=(passing := hub_rows(outcome)),
+        around=wording.around(outcome, passing),
         figures=figures,
         caption=charts.caption(outcome),
         partners=[*largest(partners, TOP_PARTNERS, ("exports", "imports")), {"name": "All partners"} | total],
@@ -220,6 +227,10 @@ def _tables(outcome: "Comparison", target: str) -> dict[str, str]:
         for row in partner_rows(outcome, target)
     ]
     found: dict[str, str] = dict(zip(TABLES, (_csv(countries), _csv(partners)), strict=True))
+    if routes := route_rows(outcome):
+        found["routes.csv"] = _csv(
+            [{key if key in ROUTE else f"{key}_{money}": row[key] for key in row} for row in routes]
+        )
     if prospect := _prospect(outcome):
         found["outcomes.csv"] = _csv(prospect.rows(target))
     return found

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detente import labels, scenario_file, sizes
+from detente import hubs, labels, scenario_file, sizes
 from detente.acts import Imposition, Keeping, Snapback, Suspension
 from detente.errors import InputError, unknown_name
+from detente.evasion import Evasion
 from detente.in_force import InForce
 from detente.law import as_date
 from detente.measure import Lifting, Measure, spoken
@@ -43,6 +44,7 @@ class Scenario:
     as_of: the day whose measures of the catalogue are in force before all steps; left out that of the base.
     outcomes: how it may end, each with a probability and with steps that come after the measures; see `branches`.
     cuts: where in its range each size is taken, of its own measures and of the catalogue's: low, central or high.
+    evasion: how goods go around the measures; left out that of the base, and `Evasion(hubs=())` ends it.
     Printing it gives one sentence a measure, for a regime one a sender, and one for each outcome.
     """
 
@@ -56,6 +58,7 @@ class Scenario:
     as_of: datetime.date | str | None = None
     outcomes: Sequence[PossibleOutcome] = ()
     cuts: str = sizes.CENTRAL
+    evasion: Evasion | None = None
 
     def __post_init__(self):
         sizes.placed(None, None, self.cuts)  # an unknown position is told here, not when it is solved
@@ -80,6 +83,8 @@ class Scenario:
                     f"The base `{self.base.name}` has a regime already, that of {spoken(self.base.regime)}. "
                     "Leave `regime` out of one of them."
                 )
+        if self.evasion is None and self.base is not None:
+            object.__setattr__(self, "evasion", self.base.evasion)
         if not self.focus:
             object.__setattr__(self, "focus", self.base.focus if self.base else self._target())
 
@@ -145,6 +150,7 @@ class Scenario:
             for line in (step.sentences() if isinstance(step, InForce) else [str(step)])
         ]
         lines += map(str, self.outcomes)
+        lines += [hubs.sentence(self.evasion)] if self.evasion is not None else []
         told = [sizes.sentence(self.cuts)] if lines and self.cuts != sizes.CENTRAL else []
         return [*told, *lines] or ["Nothing is changed: the data year as it is."]
 
@@ -174,7 +180,11 @@ class Scenario:
             except InputError as problem:
                 place = step.place or f"Scenario `{self.name}`, measure {k + 1}"
                 raise InputError(f"{place}: {problem}") from None
-        return stage.shock(self.name)
+        try:
+            around = hubs.resolved(self.evasion, economy, self.focus)
+        except InputError as problem:
+            raise InputError(f"Scenario `{self.name}`: {problem}") from None
+        return replace(stage.shock(self.name), evasion=around)
 
 
 def several(scenario: Scenario, role: str) -> str:
@@ -375,7 +385,7 @@ def _locate(text: str) -> Path | None:
 def _build(source: Source) -> Scenario:
     """A scenario from checked plain data."""
     content = source.content
-    steps, outcomes = read_steps(source), read_outcomes(source)
+    steps, outcomes, evasion = read_steps(source), read_outcomes(source), hubs.read_evasion(source)
     base, against = None, source.beside(content.get("against", BASELINE))
     key = "base"
     as_of = content.get("regime", {}).get("as-of")
@@ -405,4 +415,5 @@ def _build(source: Source) -> Scenario:
         description=content.get("description", ""),
         as_of=as_of,
         outcomes=outcomes,
+        evasion=evasion,
     )

@@ -160,7 +160,10 @@ def _between(base: Situation, whole: Situation, share: float) -> Situation:
             return None
         return (0.0 if start is None else (1 - share) * start) + share * end
 
-    part = eqx.tree_at(
+    def partial(weight: Array) -> Array:
+        return share * weight  # of a baseline without re-exports or rents
+
+    mixed = eqx.tree_at(
         lambda s: (s.trade_weight, s.sales_weight, s.tariff_weight, s.export_tax_weight),
         whole,
         (
@@ -173,9 +176,9 @@ def _between(base: Situation, whole: Situation, share: float) -> Situation:
         ),
         is_leaf=lambda leaf: leaf is None,
     )
-    if whole.rents is None:
-        return part
-    return eqx.tree_at(lambda s: s.rents.weight, part, share * whole.rents.weight)
+    if mixed.transit is not None:
+        mixed = eqx.tree_at(lambda s: s.transit.weight, mixed, replace_fn=partial)
+    return mixed if mixed.rents is None else eqx.tree_at(lambda s: s.rents.weight, mixed, replace_fn=partial)
 
 
 def baseline_preconditioner(economy: Economy) -> Preconditioner:

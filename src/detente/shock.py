@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detente.errors import InputError
+from detente.evasion import Evasion
 from detente.instruments import Ceiling
 
 AXES = "[importer, exporter, sector]"
@@ -29,6 +30,7 @@ class Shock:
         that the flow would take at baseline costs. It stands in for π where π is 0 (and must be 0 elsewhere); all other
         fields act on it as on a share.
     instruments: price caps, quotas and producers' rules (`detente.instruments`), which bind or do not.
+    evasion: hubs through which flows that are cut, made dearer or banned find a way around (see `Evasion`); None is none.
 
     Raises `InputError` (on use, when the shapes are known) naming the first bad cell.
     """
@@ -40,6 +42,7 @@ class Shock:
     weight_change: ArrayLike | None = None
     entry: ArrayLike | None = None
     instruments: Sequence[Ceiling] = ()
+    evasion: Evasion | None = None
     name: str = "shock"
 
     def cost(self, shape: tuple[int, int, int], labels: "Labels") -> NDArray | None:

@@ -6,7 +6,8 @@ from jax import Array
 from numpy.typing import NDArray
 
 from detente.economy import Economy
-from detente.equations import Factors, Situation
+from detente.equations import Factors, Situation, Transit
+from detente.evasion import Routes, routes
 from detente.feasibility import refuse_stranded
 from detente.shock import Labels, Shock
 
@@ -21,6 +22,7 @@ def situation(economy: Economy, shock: Shock) -> Situation:
     entry = shock.entering(trade_weight, labels)
     if entry is not None:
         trade_weight += entry  # either is 0
+    undisturbed = None if shock.evasion is None else trade_weight.copy()
     cost, weight = shock.cost(shape, labels), shock.weight(shape, labels)
     if cost is not None:
         touched = np.flatnonzero(cost != 1)  # a sanction touches few of the cells
@@ -38,14 +40,25 @@ def situation(economy: Economy, shock: Shock) -> Situation:
     blocked = shock.ban(shape, labels)
     if blocked is not None:
         trade_weight[blocked] = 0.0
+    around = None if undisturbed is None else evaded(economy, shock)
+    if around is not None and undisturbed is not None:
+        duty = 1.0
+        if duties:
+            duty = (((1 + t) * (1 + e) / ((1 + old_t) * (1 + old_e))) ** -theta)[around.cells]
+        trade_weight[around.cells] = undisturbed[around.cells] * duty * around.weight
     refuse_stranded(economy, trade_weight)
+
+    sales_weight = trade_weight / ((1 + t) * (1 + e)) if duties else trade_weight
+    transit = None
+    if around is not None:
+        transit, sales_weight = _transit(around, sales_weight)
 
     def inner(values: NDArray) -> Array:
         return jnp.asarray(np.ascontiguousarray(values.transpose(2, 0, 1)))
 
     return Situation(
         trade_weight=inner(trade_weight),
-        sales_weight=inner(trade_weight / ((1 + t) * (1 + e))) if duties else None,
+        sales_weight=inner(sales_weight) if duties or transit is not None else None,
         tariff_weight=inner(trade_weight * t / (1 + t)) if duties else None,
         export_tax_weight=inner(trade_weight * e / ((1 + t) * (1 + e))) if duties else None,
         input_share=economy.input_share,
@@ -59,8 +72,64 @@ def situation(economy: Economy, shock: Shock) -> Situation:
         recipe=economy.recipe,
         factors=_factors(economy),
         rents=None,
+        transit=transit,
         closure=economy.closure,
     )
+
+
+def direct_weight(shock: Shock, economy: Economy) -> NDArray:
+    """κ̂^(−θ) of the direct routes, without duties: cuts, costs and bans [importer, exporter, sector]."""
+    n, s = len(economy.countries), len(economy.sectors)
+    labels, shape = Labels(economy.countries, economy.sectors), (n, n, s)
+    found = np.ones(shape)
+    cost, weight = shock.cost(shape, labels), shock.weight(shape, labels)
+    if cost is not None:
+        found *= cost ** -np.asarray(economy.trade_elasticity)
+    if weight is not None:
+        found *= weight
+    blocked = shock.ban(shape, labels)
+    return found if blocked is None else np.where(blocked, 0.0, found)
+
+
+def evaded(economy: Economy, shock: Shock) -> Routes | None:
+    """The ways through hubs that the shock's evasion opens, None where no flow takes any. Raises `InputError`."""
+    if shock.evasion is None:
+        return None
+    flow = np.asarray(economy.trade_share) * np.asarray(economy.spending)[:, None, :]
+    theta, names = np.asarray(economy.trade_elasticity), (economy.countries, economy.sectors)
+    found = routes(shock.evasion, flow, direct_weight(shock, economy), theta, *names)
+    return found if len(found.weight) else None
+
+
+def _transit(around: Routes, net_weight: NDArray) -> tuple[Transit, NDArray]:
+    """What goes through hubs, and the sales weights net of their margins. Cells are filled up, so that shapes recur."""
+    rate = around.margin / (1 + around.margin)
+    through = net_weight[around.cells][:, None] * around.through
+    sales_weight = net_weight.copy()
+    sales_weight[around.cells] -= rate * through.sum(axis=1)
+    cells, hubs = _recurring(len(rate), 256), _recurring(len(around.hub), 4)
+
+    def filled(values: NDArray, *size: int) -> Array:
+        return jnp.asarray(
+            np.pad(values, [(0, more - had) for more, had in zip(size, values.shape, strict=True)])
+        )
+
+    return (
+        Transit(
+            sector=filled(around.sector, cells),
+            importer=filled(around.importer, cells),
+            exporter=filled(around.exporter, cells),
+            weight=filled(through, cells, hubs),
+            rate=filled(rate, cells),
+            hub=filled(around.hub, hubs),
+        ),
+        sales_weight,
+    )
+
+
+def _recurring(count: int, least: int) -> int:
+    """The smallest power of two times `least` that holds `count`."""
+    return least * 2 ** max(0, int(np.ceil(np.log2(count / least))))
 
 
 def _factors(economy: Economy) -> Factors | None:

@@ -44,6 +44,33 @@ def country_rows(outcome: "Comparison") -> list[Row]:
     )
 
 
+def hub_rows(outcome: "Comparison") -> list[Row]:
+    """One row a hub, greatest margin first: `code`, `name`, `re_exports`, `margin_income` and `equivalent_variation`.
+
+    Amounts in the outcome's money, those of the situation examined. Empty where nothing goes around measures.
+    """
+    if not outcome.evaded:
+        return []
+    columns = {"re_exports": "re_exports_after", "margin_income": "margin_income_after"}
+    columns["equivalent_variation"] = "equivalent_variation"
+    found = [
+        {"code": str(code), "name": labels.country_name(str(code))}
+        | {key: float(outcome.data[name].sel(country=code)) for key, name in columns.items()}
+        for code in outcome.data["country"].values[outcome.data["re_exports_after"].values > 0]
+    ]
+    return sorted(found, key=lambda row: -row["margin_income"])
+
+
+def route_rows(outcome: "Comparison") -> list[Row]:
+    """One row a hub, exporter and importer, greatest first: codes, `before` and `after`, in the outcome's money."""
+    if not outcome.evaded:
+        return []
+    rows = (
+        outcome.re_exports().to_dataframe().query("before > 0 or after > 0").reset_index().to_dict("records")
+    )
+    return sorted(({str(key): row[key] for key in row} for row in rows), key=lambda row: -row["after"])
+
+
 def data_line(outcome: "Comparison") -> str:
     """Title and year of the data, or that they were given by the user."""
     data = outcome.provenance["data"]

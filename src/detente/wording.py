@@ -51,6 +51,19 @@ def spread(prospect: "Prospect") -> list[str]:
     ]
 
 
+def around(outcome: "Comparison", rows: Sequence[Mapping[str, Any]]) -> str:
+    """What goes around the measures, what the hubs earn by it, and how to read that; nothing where nothing does."""
+    if not rows:
+        return ""
+    passed, earned = (sum(row[key] for row in rows) for key in ("re_exports", "margin_income"))
+    most = f", {_the(rows[0]['name'])} most" if len(rows) > 1 else ""
+    return (
+        f"Goods worth {money(passed, outcome.money)} a year go around the measures through third countries, at the price "
+        f"that these ask. Of that they keep {money(earned, outcome.money)}{most}. What they keep is counted "
+        "as their income; the sellers do not get it. Their gain also has what their own producers win or lose."
+    )
+
+
 def _ends(outcome: "Comparison", target: str) -> list[str]:
     """What an expectation hides: the lowest and the highest outcome for the target; nothing for a single outcome."""
     found = {name: party_row(side, target) for name, side in getattr(outcome, "outcomes", {}).items()}
