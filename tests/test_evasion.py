@@ -436,3 +436,17 @@ def test_the_shipped_example(economy: Economy):
     assert (
         0.05 < passed / lost < 0.10
     )  # 2021 to 2023: four hubs' sales up 8.1 billion, the coalition's down 91
+
+
+def test_the_order_of_countries_does_not_matter():
+    given, shock, around = economies.shares(1), economies.shock(1), Evasion(["N2", "N3"], 0.2, 5.0)
+    order = np.array([2, 0, 3, 1])
+    plain = solve(Economy.from_shares(**given), replace(shock, evasion=around), tolerance=ENGINE_TOLERANCE)
+    moved = Economy.from_shares(**economies.permuted(given, order))
+    other = solve(
+        moved, replace(economies.permuted_shock(shock, order), evasion=around), tolerance=ENGINE_TOLERANCE
+    )
+    np.testing.assert_allclose(other.margin_income, np.asarray(plain.margin_income)[order], rtol=1e-8)
+    np.testing.assert_allclose(
+        other.real_income_change, np.asarray(plain.real_income_change)[order], rtol=1e-9
+    )
