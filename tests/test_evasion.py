@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from detente.evasion import Evasion, ceiling, closeness, routes
 from detente.outcome import Outcome, simulate
 from detente.prospect import Prospect
 from detente.prospect import simulate as simulate_any
+from detente.report import write_report
 from detente.scenario import Scenario
 from detente.shock import Shock
 from detente.situation import situation
@@ -450,3 +452,15 @@ def test_the_order_of_countries_does_not_matter():
     np.testing.assert_allclose(
         other.real_income_change, np.asarray(plain.real_income_change)[order], rtol=1e-9
     )
+
+
+def test_the_report_has_a_section_and_a_file_only_where_there_are_hubs(tiny: Economy, tmp_path: Path):
+    for given, there in (({"hubs": ["XRW"]}, True), ({"hubs": []}, False)):
+        place = tmp_path / str(there)
+        files = write_report(simulate(tiny, content(evasion=given)), place)
+        page = (place / "report.html").read_text("utf-8")
+        assert ('id="hubs"' in page) is there
+        assert ("routes.csv" in files) is there
+    rows = (tmp_path / "True" / "routes.csv").read_text("utf-8").splitlines()
+    assert rows[0] == "hub,exporter,importer,before_usd_billion,after_usd_billion"
+    assert {tuple(row.split(",")[:3]) for row in rows[1:]} == {("XRW", "RUS", "USA"), ("XRW", "USA", "RUS")}
