@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from detente.evasion import Evasion, ceiling, closeness, routes
 from detente.outcome import Outcome, simulate
 from detente.prospect import Prospect
 from detente.prospect import simulate as simulate_any
+from detente.report import write_report
 from detente.scenario import Scenario
 from detente.shock import Shock
 from detente.situation import situation
@@ -436,3 +438,29 @@ def test_the_shipped_example(economy: Economy):
     assert (
         0.05 < passed / lost < 0.10
     )  # 2021 to 2023: four hubs' sales up 8.1 billion, the coalition's down 91
+
+
+def test_the_order_of_countries_does_not_matter():
+    given, shock, around = economies.shares(1), economies.shock(1), Evasion(["N2", "N3"], 0.2, 5.0)
+    order = np.array([2, 0, 3, 1])
+    plain = solve(Economy.from_shares(**given), replace(shock, evasion=around), tolerance=ENGINE_TOLERANCE)
+    moved = Economy.from_shares(**economies.permuted(given, order))
+    other = solve(
+        moved, replace(economies.permuted_shock(shock, order), evasion=around), tolerance=ENGINE_TOLERANCE
+    )
+    np.testing.assert_allclose(other.margin_income, np.asarray(plain.margin_income)[order], rtol=1e-8)
+    np.testing.assert_allclose(
+        other.real_income_change, np.asarray(plain.real_income_change)[order], rtol=1e-9
+    )
+
+
+def test_the_report_has_a_section_and_a_file_only_where_there_are_hubs(tiny: Economy, tmp_path: Path):
+    for given, there in (({"hubs": ["XRW"]}, True), ({"hubs": []}, False)):
+        place = tmp_path / str(there)
+        files = write_report(simulate(tiny, content(evasion=given)), place)
+        page = (place / "report.html").read_text("utf-8")
+        assert ('id="hubs"' in page) is there
+        assert ("routes.csv" in files) is there
+    rows = (tmp_path / "True" / "routes.csv").read_text("utf-8").splitlines()
+    assert rows[0] == "hub,exporter,importer,before_usd_billion,after_usd_billion"
+    assert {tuple(row.split(",")[:3]) for row in rows[1:]} == {("XRW", "RUS", "USA"), ("XRW", "USA", "RUS")}
