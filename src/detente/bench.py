@@ -34,27 +34,32 @@ Counted = tuple[dict[str, float], str]
 class Bench:
     """Economies, scenarios, catalogue and ledger that quantities are taken of; all solved once and kept.
 
-    readings: {name: {scenario: what stands for it under that reading}}; scenarios: those the study defines.
+    readings: {name: {scenario: what stands for it under that reading}}; scenarios: those the study defines; grids: other
+    settings, by the name by which quantities ask for them.
     """
 
     settings: Sequence[Setting]
     readings: Mapping[str, Mapping[str, Any]]
     scenarios: Mapping[str, Mapping[str, Any]]
+    grids: Mapping[str, Sequence[Setting]] = field(default_factory=dict)
     world: World = field(default_factory=World.load)
     catalogue: Catalogue = field(default_factory=load_catalogue)
     ledger: Ledger = field(default_factory=load_ledger)
 
     def __post_init__(self):
-        self._economies: dict[tuple[str, str, str], Economy] = {}
+        self._economies: dict[tuple[str, str, str, str | None], Economy] = {}
+        self._worlds: dict[str | None, World] = {None: self.world}
         self._outcomes: dict[tuple[Setting, str, str], Outcome] = {}
 
     def outcome(self, setting: Setting, scenario: str, against: str) -> Outcome:
         """The comparison of two situations at a setting."""
         key = (setting, scenario, against)
         if key not in self._outcomes:
-            behaviour = (setting.elasticities, setting.closure, setting.horizon)
+            behaviour = (setting.elasticities, setting.closure, setting.horizon, setting.world)
             if behaviour not in self._economies:
-                self._economies[behaviour] = calibrate(self.world, *behaviour)
+                if setting.world not in self._worlds:
+                    self._worlds[setting.world] = World.load(setting.world)
+                self._economies[behaviour] = calibrate(self._worlds[setting.world], *behaviour[:3])
             sides = [self._situation(setting.reading, name) for name in (scenario, against)]
             placed = [replace(Scenario.load(side), cuts=setting.cuts) for side in sides]
             self._outcomes[key] = simulate(self._economies[behaviour], *placed)
@@ -72,7 +77,7 @@ class Bench:
         """The quantity that an entry of a study's file describes. Raises `InputError` with its key."""
         label, unit, kind = entry["label"], entry["unit"], entry["kind"]
         readings = entry.get("readings", list(self.readings))
-        rest = {name: entry[name] for name in entry.keys() - {"label", "unit", "kind", "readings"}}
+        rest = {name: entry[name] for name in entry.keys() - {"label", "unit", "kind", "readings", "grid"}}
         try:
             _refuse_unfit(RECORD.get(kind) or MODEL[kind], rest)
             if kind in RECORD:
@@ -81,7 +86,12 @@ class Bench:
             wanted = [
                 rest[name] for name in ("scenario", "against", "beside", "beside_against") if name in rest
             ]
-            usable = [s for s in self.settings if s.reading in readings and self.known(s, wanted)]
+            settings = self.settings
+            if "grid" in entry:
+                if entry["grid"] not in self.grids:
+                    raise unknown_name("grid of settings", entry["grid"], self.grids)
+                settings = self.grids[entry["grid"]]
+            usable = [s for s in settings if s.reading in readings and self.known(s, wanted)]
             values = {str(setting): float(MODEL[kind](self, setting, **rest)) for setting in usable}
         except InputError as problem:
             raise InputError(f"Quantity `{key}`: {problem}") from None

@@ -15,7 +15,8 @@ _SPACE = "\N{NO-BREAK SPACE}"
 class Setting(NamedTuple):
     """What a result is computed with: elasticities, a closure, a reading of the sanctions, a position of sizes, a horizon.
 
-    cuts: where in its range each size is taken: low, central or high.
+    cuts: where in its range each size is taken: low, central or high. world: a name that `World.load` knows, or none for
+    the embedded table.
     """
 
     elasticities: str
@@ -23,10 +24,12 @@ class Setting(NamedTuple):
     reading: str
     cuts: str = CENTRAL
     horizon: str = DEFAULT
+    world: str | None = None
 
     def __str__(self) -> str:
         told = [] if self.cuts == CENTRAL else [f"sizes at their {self.cuts} end"]
         told += [] if self.horizon == DEFAULT else [f"horizon {self.horizon}"]
+        told += [] if self.world is None else [f"world {self.world}"]
         return ", ".join([self.elasticities, self.closure, self.reading, *told])
 
 

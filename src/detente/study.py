@@ -234,9 +234,11 @@ def run_study(name: str | Path) -> Study:
     """
     content = _read(name)
     given = content["settings"]
-    parts = (given["elasticities"], given["closures"], given["readings"])
-    cases = product(*parts, given.get("cuts", [CENTRAL]), given.get("horizons", [DEFAULT]))
-    bench = Bench([Setting(*case) for case in cases], given["readings"], content.get("scenarios", {}))
+    grids = {
+        name: _grid({"readings": list(given["readings"])[:1], **grid})
+        for name, grid in given.get("grids", {}).items()
+    }
+    bench = Bench(_grid(given), given["readings"], content.get("scenarios", {}), grids)
     computed: dict[str, Quantity] = {}
 
     def quantity(key: str) -> Quantity:
@@ -261,6 +263,7 @@ def run_study(name: str | Path) -> Study:
         about={key: " ".join(content[key].split()) for key in ("deck", "about", "is_not")},
         claims=tuple(claims),
         settings=tuple(bench.settings),
+        grids={name: tuple(grid) for name, grid in grids.items()},
         situations=tuple(bench.situations()),
         findings=findings,
         article=bench.ledger.statement(content["article"]),
@@ -274,6 +277,13 @@ def run_study(name: str | Path) -> Study:
             "version": __version__,
         },
     )
+
+
+def _grid(given: Mapping[str, Any]) -> list[Setting]:
+    """Every combination of the settings given."""
+    parts = (given["elasticities"], given["closures"], given["readings"])
+    cases = product(*parts, given.get("cuts", [CENTRAL]), given.get("horizons", [DEFAULT]))
+    return [Setting(*case, given.get("world")) for case in cases]
 
 
 def _claim(entry: Mapping[str, Any], quantity: Callable[[str], Quantity], ledger: Ledger) -> Claim:
