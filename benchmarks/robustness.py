@@ -218,6 +218,12 @@ def table(draws: list[Draw]) -> str:
     return "\n".join(rows)
 
 
+def said(draw: Draw) -> str:
+    """One line on how a case ended."""
+    where = f"{draw.place}, {draw.closure}, {draw.behaviour}"
+    return f"case {draw.number} ({where}): {draw.outcome}: {draw.message}"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the draws, print the counts; 1 if any case failed silently, else 0."""
     parser = argparse.ArgumentParser(
@@ -238,6 +244,8 @@ def main(arguments: list[str] | None = None) -> int:
     draws = []
     for number in numbers:
         draws.append(attempt(number, options.seed, options.embedded))
+        if draws[-1].outcome in (*FAILURES, "ConvergenceError"):
+            print(f"\r{said(draws[-1])}", file=sys.stderr, flush=True)
         print(f"\r  case {number + 1} of {options.n} ", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     print(table(draws))
