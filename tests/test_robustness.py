@@ -1,8 +1,12 @@
 """Random hard economies and shocks: solved and verified by equations written out a second time, or refused in words."""
 
+import dataclasses
+
 import pytest
 
 from benchmarks import robustness
+
+SOLVED = 1  # a case of the series that has an answer
 
 
 @pytest.mark.slow
@@ -14,8 +18,14 @@ def test_no_case_fails_in_silence():
 
 
 def test_a_case_is_the_same_each_time_and_its_verdict_can_fail(monkeypatch: pytest.MonkeyPatch):
-    first, again = (robustness.attempt(1, seed=1, embedded_every=0) for _ in range(2))
+    first, again = (robustness.attempt(SOLVED, seed=1, embedded_every=0) for _ in range(2))
     assert (first.outcome, first.behaviour) == (again.outcome, again.behaviour)
     assert first.outcome == "solved"
-    monkeypatch.setattr(robustness, "VERIFIED", 1e-18)
-    assert robustness.attempt(1, seed=1, embedded_every=0).outcome in ("UNVERIFIED", "ConvergenceError")
+    solve = robustness.solve
+
+    def slightly_wrong(*given, **options):
+        found = solve(*given, **options)
+        return dataclasses.replace(found, price_change=found.price_change * (1 + 1e-6))
+
+    monkeypatch.setattr(robustness, "solve", slightly_wrong)
+    assert robustness.attempt(SOLVED, seed=1, embedded_every=0).outcome == "UNVERIFIED"
