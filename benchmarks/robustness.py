@@ -1,11 +1,12 @@
 """Random hard shocks, each solved or refused in words: `python -m benchmarks.robustness`.
 
-Half of the draws are on the embedded world, half on random small economies, over all deficit closures. A
-draw has bans over many pairs, trade costs up to × 10, tariffs up to 300 %, export taxes up to 100 %, cuts
-and lifted cuts, and trade elasticities from 1.5 to 15 by sector. "Solved" means that the equilibrium
-conditions, written out here once more in NumPy from the economy and the shock alone, hold to 1e-9 at the
-returned wages, prices and spending; the solver's own figure is not used. "Refused" means an exception of
-détente's own kind. Anything else is a silent failure and makes the exit code 1.
+One draw in ten is on the embedded world (or as many as `--embedded` says), the others on random small economies, over
+all deficit closures. A draw has bans over many pairs, trade costs up to × 10, tariffs up to 300 %, export taxes up to
+100 %, cuts and lifted cuts, and trade elasticities from 1.5 to 15 by sector. How the economy behaves is drawn as well:
+Cobb–Douglas or nested CES with elasticities from 0 to 2 and some energy goods, factors mobile, stuck or in between, natural
+resources in some sectors. "Solved" means that the equilibrium conditions, written out in `benchmarks.conditions` once more
+in NumPy from the economy and the shock alone, hold to 1e-9 at the returned prices and spending; the solver's own figure is
+not used. "Refused" means an exception of détente's own kind. Anything else is a silent failure and makes the exit code 1.
 """
 
 import argparse
@@ -19,16 +20,21 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from benchmarks.conditions import gaps, rate
 from detente.calibration import calibrate
 from detente.economy import CLOSURES, Economy
-from detente.equilibrium import Equilibrium, balance, solve
+from detente.equilibrium import balance, solve
 from detente.errors import DetenteError
+from detente.nests import Substitution
 from detente.shock import Shock
 from detente.world import World
 
 VERIFIED = 1e-9
 ELASTICITY = (1.5, 15.0)
 LARGEST_COST, LARGEST_TARIFF, LARGEST_EXPORT_TAX = 10.0, 3.0, 1.0
+MOBILITY = (1.0, 1.3, 3.0, np.inf)
+SHAPES = ((2, 1, False), (3, 2, True), (5, 4, True), (10, 6, False))  # countries, sectors, duties at rest
+NESTS = ("value_added", "energy", "inputs", "energy_mix", "consumption", "consumption_energy")
 FAILURES = ("UNVERIFIED", "NOT FINITE", "UNTYPED EXCEPTION")
 
 
@@ -39,86 +45,11 @@ class Draw:
     number: int
     place: str
     closure: str
+    behaviour: str
     outcome: str
     gap: float
     seconds: float
     message: str
-
-
-def gaps(economy: Economy, shock: Shock, found: Equilibrium) -> dict[str, float]:
-    """Largest relative gap of each equilibrium condition at the solver's wages, prices and spending.
-
-    Written out on full [importer, exporter, sector] arrays, sharing no code with the engine.
-    """
-    share, theta = np.asarray(economy.trade_share), np.asarray(economy.trade_elasticity)
-    gamma, v = np.asarray(economy.input_share), np.asarray(economy.value_added_share)
-    alpha, value_added = np.asarray(economy.consumption_share), np.asarray(economy.value_added)
-    old_tariff, old_tax = _rate(economy.tariff, share), _rate(economy.export_tax, share)
-    tariff = old_tariff if shock.tariff_new is None else _rate(shock.tariff_new, share)
-    tax = old_tax if shock.export_tax_new is None else _rate(shock.export_tax_new, share)
-    kappa = (1 + tariff) / (1 + old_tariff) * (1 + tax) / (1 + old_tax)
-    if shock.trade_cost_change is not None:
-        kappa = kappa * np.asarray(shock.trade_cost_change)
-    weight = kappa**-theta
-    if shock.weight_change is not None:
-        weight = weight * np.asarray(shock.weight_change)
-    banned = np.zeros(share.shape, bool) if shock.blocked is None else np.asarray(shock.blocked)
-    weight = np.where(banned, 0.0, weight)
-
-    wage, price = np.asarray(found.wage_change), np.asarray(found.price_change)
-    spending = np.asarray(found.spending)
-    cost = wage[:, None] ** v * np.exp(np.einsum("njk,nj->nk", gamma, np.log(price)))
-    if shock.entry is not None:
-        share = share + np.asarray(shock.entry)
-    pull = share * weight * (cost**-theta)[None, :, :]
-    index = pull.sum(axis=1) ** (-1 / theta)
-    flow = pull * (price**theta * spending)[:, None, :]
-    border = flow / (1 + tariff)
-    received = border / (1 + tax)
-    output = received.sum(axis=0)
-    revenue = (flow - border).sum(axis=(1, 2)) + (border - received).sum(axis=(0, 2))
-    factor = wage * value_added
-    deficit = _deficit(economy, share, old_tariff, old_tax, factor, revenue)
-    income = factor + revenue + deficit
-    bought = np.einsum("njk,nk->nj", gamma, output) + alpha * income[:, None]
-    real = income / np.asarray(economy.income) / np.exp((alpha * np.log(price)).sum(axis=1))
-    return {
-        "price index": float(np.abs(index / price - 1).max()),
-        "spending": _relative(bought, spending),
-        "factor market": float(np.abs((v * output).sum(axis=1) / factor - 1).max()),
-        "numéraire": abs(float(factor.sum()) - float(value_added.sum())),
-        "deficits sum to zero": abs(float(deficit.sum())),
-        "income is positive": 0.0 if income.min() > 0 else 1.0,
-        "reported real income": float(np.abs(np.asarray(found.real_income_change) / real - 1).max()),
-        "reported output": _relative(np.asarray(found.output), output),
-        "banned flows are exactly zero": float(np.abs(found.trade_share()[banned]).max(initial=0.0)),
-    }
-
-
-def _rate(rate: object, like: NDArray) -> NDArray:
-    return (
-        np.zeros(like.shape) if rate is None else np.broadcast_to(np.asarray(rate, dtype=float), like.shape)
-    )
-
-
-def _relative(new: NDArray, old: NDArray) -> float:
-    gap = np.abs(new - old)
-    return float((gap / np.where(gap > 0, np.maximum(np.abs(old), 1e-300), 1.0)).max())
-
-
-def _deficit(
-    economy: Economy, share: NDArray, tariff: NDArray, tax: NDArray, factor: NDArray, revenue: NDArray
-) -> NDArray:
-    """D' under the economy's closure."""
-    given, value_added = np.asarray(economy.deficit), np.asarray(economy.value_added)
-    if economy.closure == "share-of-world":
-        paid = share * np.asarray(economy.spending)[:, None, :]
-        duties = paid - paid / ((1 + tariff) * (1 + tax))
-        return given * (factor.sum() + revenue.sum()) / (value_added.sum() + duties.sum())
-    if economy.closure == "share-of-own":
-        own = given / value_added * factor
-        return own - own.sum() * factor / factor.sum()
-    return given
 
 
 @cache
@@ -139,14 +70,13 @@ def embedded(draw: Generator, closure: str) -> Economy:
 
 
 def small(draw: Generator, closure: str) -> Economy:
-    """A random economy of 2–10 countries and 1–6 sectors, with empty trade cells, duties and deficits."""
-    n, s = int(draw.integers(2, 11)), int(draw.integers(1, 7))
+    """A random economy of one of a few shapes (programs compile once for each), with empty trade cells and deficits."""
+    n, s, duties = SHAPES[int(draw.integers(len(SHAPES)))]
     pull = draw.lognormal(0, 1.5, (n, n, s)) * (draw.random((n, n, s)) < draw.uniform(0.5, 1))
     home = np.eye(n)[:, :, None]
     pull = pull + home * n * draw.uniform(0.3, 3)
     v = draw.uniform(0.2, 0.8, (n, s))
     inputs = draw.dirichlet(np.full(s, 0.7), (n, s)).transpose(0, 2, 1) * (1 - v)[:, None, :]
-    duties = draw.random() < 0.5
     abroad = 1 - home
     value_added = draw.lognormal(0, 1, n)
     deficit = value_added * draw.normal(0, 0.03, n)
@@ -167,6 +97,38 @@ def small(draw: Generator, closure: str) -> Economy:
     return balance(economy) if closure == "balanced" else economy
 
 
+def behaving(draw: Generator, economy: Economy) -> Economy:
+    """The economy with nests in two draws of three, factors that move as drawn, resources in half of the draws.
+
+    Elasticities are from 0 to 2, and often just 0, 1 or 2, or within 1e-9 of 1. Resources take up to 90 % of the value
+    added of some sectors, energy goods among them. In small economies with three sectors or more the first is energy.
+    """
+    n, s = economy.output.shape
+    energy = [c for c in ("B05", "B06", "C19", "D") if c in economy.sectors] or (["S0"] if s > 2 else [])
+    goods = tuple(economy.sectors.index(good) for good in energy)
+    sharp = draw.choice([0.0, 1 - 1e-9, 1.0, 1 + 1e-9, 2.0], len(NESTS))
+    elasticities = np.where(draw.random(len(NESTS)) < 0.3, sharp, draw.uniform(0, 2, len(NESTS)))
+    nested = draw.random() < 2 / 3
+    share = draw.uniform(0, 0.9, (n, s)) * (draw.random(s) < 0.4)
+    resources = draw.random() < 0.5 and share.any()
+    return economy.with_behaviour(
+        substitution=Substitution.of(
+            **dict(zip(NESTS, map(float, elasticities), strict=True)), energy_goods=goods
+        )
+        if nested
+        else None,
+        factor_mobility=float(draw.choice(MOBILITY)),
+        resource_share=share if resources else None,
+    )
+
+
+def behaviour(economy: Economy) -> str:
+    """The economy's switches in a few words."""
+    mobility = np.inf if economy.factor_mobility is None else float(economy.factor_mobility)
+    words = ["Cobb–Douglas" if economy.substitution is None else "nested", f"μ = {mobility:g}"]
+    return ", ".join(words + (["resources"] if economy.resource_share is not None else []))
+
+
 def random_shock(draw: Generator, economy: Economy) -> Shock:
     """Any mix of instruments over any part of the pairs; in one draw of eight a whole country is banned."""
     shape = n, _, _ = economy.trade_share.shape
@@ -185,8 +147,8 @@ def random_shock(draw: Generator, economy: Economy) -> Shock:
     use = draw.random(5) < 0.5
     use[draw.integers(5)] = True
     cost = np.where(somewhere(), np.exp(draw.uniform(0, np.log(LARGEST_COST), shape)), 1.0)
-    tariff = np.where(somewhere(), draw.uniform(0, LARGEST_TARIFF, shape), _rate(economy.tariff, abroad))
-    tax = np.where(somewhere(), draw.uniform(0, LARGEST_EXPORT_TAX, shape), _rate(economy.export_tax, abroad))
+    tariff = np.where(somewhere(), draw.uniform(0, LARGEST_TARIFF, shape), rate(economy.tariff, abroad))
+    tax = np.where(somewhere(), draw.uniform(0, LARGEST_EXPORT_TAX, shape), rate(economy.export_tax, abroad))
     weight = np.where(somewhere(), np.exp(draw.uniform(np.log(0.02), np.log(5), shape)), 1.0)
     banned = somewhere()
     if draw.random() < 1 / 8:
@@ -203,47 +165,63 @@ def random_shock(draw: Generator, economy: Economy) -> Shock:
     )
 
 
-def attempt(number: int, seed: int) -> Draw:
-    """Case `number` of the series `seed`, start to verdict; the same two numbers give the same case."""
+def attempt(number: int, seed: int, embedded_every: int = 10) -> Draw:
+    """Case `number` of the series `seed`, start to verdict; the same numbers give the same case."""
     draw = np.random.default_rng([seed, number])
-    place = "embedded" if number % 2 == 0 else "small"
+    place = "embedded" if embedded_every and number % embedded_every == 0 else "small"
     closure = CLOSURES[number // 2 % len(CLOSURES)]
     start = time.perf_counter()
-    outcome, gap, message = _verdict(draw, place, closure)
-    return Draw(number, place, closure, outcome, gap, time.perf_counter() - start, message)
+    how, outcome, gap, message = _verdict(draw, place, closure)
+    return Draw(number, place, closure, how, outcome, gap, time.perf_counter() - start, message)
 
 
-def _verdict(draw: Generator, place: str, closure: str) -> tuple[str, float, str]:
+def _verdict(draw: Generator, place: str, closure: str) -> tuple[str, str, float, str]:
+    how = "?"
     try:
         economy = embedded(draw, closure) if place == "embedded" else small(draw, closure)
+        economy = behaving(draw, economy)
+        how = behaviour(economy)
         shock = random_shock(draw, economy)
         found = solve(economy, shock, tolerance=VERIFIED / 10)
     except DetenteError as refusal:
-        return type(refusal).__name__, np.nan, str(refusal)
+        return how, type(refusal).__name__, np.nan, str(refusal)
     except Exception as failure:  # noqa: BLE001 - any other kind is what this program looks for
-        return "UNTYPED EXCEPTION", np.nan, f"{type(failure).__name__}: {failure}"
+        return how, "UNTYPED EXCEPTION", np.nan, f"{type(failure).__name__}: {failure}"
     with np.errstate(all="ignore"):
         left = gaps(economy, shock, found)
     name, worst = max(left.items(), key=lambda item: np.nan_to_num(item[1], nan=np.inf))
     if not np.isfinite(list(left.values())).all():
-        return "NOT FINITE", np.nan, f"{name} is {worst}"
+        return how, "NOT FINITE", np.nan, f"{name} is {worst}"
     if worst > VERIFIED:
-        return "UNVERIFIED", worst, f"{name} misses by {worst:.1e}; the solver says {found.residual:.1e}"
-    return "solved", worst, ""
+        return how, "UNVERIFIED", worst, f"{name} misses by {worst:.1e}; the solver says {found.residual:.1e}"
+    return how, "solved", worst, ""
 
 
 def table(draws: list[Draw]) -> str:
-    """Counts by closure and outcome."""
-    kinds = [*dict.fromkeys(["solved", "InputError", "InfeasibleError", "ConvergenceError"]), *FAILURES]
+    """Counts of outcomes by place and closure, and by behaviour."""
+    kinds = ["solved", "InputError", "InfeasibleError", "ConvergenceError", *FAILURES]
     kinds += sorted({draw.outcome for draw in draws} - set(kinds))
-    rows = [f"{'':<26}" + "".join(f"{kind:>19}" for kind in kinds)]
+    rows = [f"{'':<32}" + "".join(f"{kind:>18}" for kind in kinds)]
+
+    def add(label: str, of: list[Draw]) -> None:
+        count = Counter(draw.outcome for draw in of)
+        rows.append(f"{label:<32}" + "".join(f"{count[kind]:>18}" for kind in kinds))
+
     for place in ("embedded", "small"):
         for closure in CLOSURES:
-            count = Counter(d.outcome for d in draws if (d.place, d.closure) == (place, closure))
-            rows.append(f"{place + ', ' + closure:<26}" + "".join(f"{count[kind]:>19}" for kind in kinds))
-    count = Counter(draw.outcome for draw in draws)
-    rows.append(f"{'all':<26}" + "".join(f"{count[kind]:>19}" for kind in kinds))
+            add(f"{place}, {closure}", [d for d in draws if (d.place, d.closure) == (place, closure)])
+    rows.append("")
+    for how in sorted({draw.behaviour for draw in draws}):
+        add(how, [draw for draw in draws if draw.behaviour == how])
+    rows.append("")
+    add("all", draws)
     return "\n".join(rows)
+
+
+def said(draw: Draw) -> str:
+    """One line on how a case ended."""
+    where = f"{draw.place}, {draw.closure}, {draw.behaviour}"
+    return f"case {draw.number} ({where}): {draw.outcome}: {draw.message}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -251,15 +229,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.robustness", description=(__doc__ or "").partition("\n")[0]
     )
-    parser.add_argument("--n", type=int, default=200, help="number of random cases (default 200)")
+    parser.add_argument("--n", type=int, default=500, help="number of random cases (default 500)")
     parser.add_argument("--seed", type=int, default=0, help="which series of cases (default 0)")
+    parser.add_argument(
+        "--embedded",
+        type=int,
+        default=10,
+        help="every how many cases one is on the embedded world (default 10)",
+    )
     parser.add_argument("--only", type=int, help="run this case of the series alone")
     parser.add_argument("--verbose", action="store_true", help="print each refusal's message")
     options = parser.parse_args(arguments)
     numbers = range(options.n) if options.only is None else [options.only]
     draws = []
     for number in numbers:
-        draws.append(attempt(number, options.seed))
+        draws.append(attempt(number, options.seed, options.embedded))
+        if draws[-1].outcome in (*FAILURES, "ConvergenceError"):
+            print(f"\r{said(draws[-1])}", file=sys.stderr, flush=True)
         print(f"\r  case {number + 1} of {options.n} ", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     print(table(draws))
@@ -271,7 +257,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"slowest solved case, set-up included: {slowest.seconds:.1f} s (case {slowest.number})")
     for draw in draws:
         if draw in failed or draw.outcome == "ConvergenceError" or (options.verbose and draw.message):
-            print(f"case {draw.number} ({draw.place}, {draw.closure}): {draw.outcome}: {draw.message}")
+            print(
+                f"case {draw.number} ({draw.place}, {draw.closure}, {draw.behaviour}): {draw.outcome}: {draw.message}"
+            )
     print(f"\n{len(failed)} silent failures in {len(draws)} cases; seed {options.seed}")
     return 1 if failed else 0
 

@@ -168,7 +168,7 @@ class Economy(eqx.Module):
             substitution=_nests(substitution, s),
             recipe=_recipe(substitution, gamma, alpha),
             factor_mobility=_mobility(factor_mobility),
-            resource_share=_resources(resource_share, countries, sectors),
+            resource_share=_resources(resource_share, countries, sectors, v * accounts["output"]),
             output=jnp.asarray(accounts["output"]),
             spending=jnp.asarray(accounts["spending"]),
             income=jnp.asarray(accounts["income"]),
@@ -195,7 +195,8 @@ class Economy(eqx.Module):
         if not isinstance(factor_mobility, str):
             given["factor_mobility"] = _mobility(factor_mobility)
         if not isinstance(resource_share, str):
-            given["resource_share"] = _resources(resource_share, self.countries, self.sectors)
+            earned = np.asarray(self.value_added_share * self.output)
+            given["resource_share"] = _resources(resource_share, self.countries, self.sectors, earned)
         if not isinstance(trade_elasticity, str):
             theta = np.broadcast_to(np.asarray(trade_elasticity, float), (len(self.sectors),))
             theta = _read("trade_elasticity", theta, {"sector": self.sectors}, 0.0)
@@ -254,7 +255,9 @@ def _mobility(given: float) -> Array | None:
     return None if np.isinf(given) else jnp.asarray(float(given))
 
 
-def _resources(given: ArrayLike | None, countries: Sequence[str], sectors: Sequence[str]) -> Array | None:
+def _resources(
+    given: ArrayLike | None, countries: Sequence[str], sectors: Sequence[str], earned: NDArray
+) -> Array | None:
     if given is None:
         return None
     spread = np.broadcast_to(np.asarray(given, float), (len(countries), len(sectors)))
@@ -263,6 +266,12 @@ def _resources(given: ArrayLike | None, countries: Sequence[str], sectors: Seque
         n, k = np.argwhere(share > 1)[0]
         raise InputError(
             f"`resource_share` is {share[n, k]:g} at country {countries[n]}, sector {sectors[k]}; expected at most 1."
+        )
+    mobile = ((1 - share) * earned).sum(axis=1)
+    if (mobile <= 0).any():
+        raise InputError(
+            f"`resource_share` is 1 in all that country {countries[int(mobile.argmin())]} makes; some of its value added "
+            "must go to factors that move between sectors. Lower it in at least one sector."
         )
     return jnp.asarray(share) if share.any() else None
 

@@ -149,7 +149,9 @@ def factor_income(log_wage: Array, log_premium: Array | None, situation: Situati
         return wage * situation.value_added
     rho, sticky = factors.resource_share, factors.stickiness
     shift = 0.0 if factors.log_resource is None else rho * factors.log_resource
-    grown = jnp.exp((log_premium + shift) / jnp.where(sticky > 0, sticky, 1.0))
+    grown = jnp.exp(
+        (log_premium + shift) / jnp.where(rho > 0, sticky, 1.0)
+    )  # else 0 · ∞ where factors are nearly mobile
     by_sector = factors.sector_income * (1 - rho + rho * grown)
     return wage * jnp.sum(by_sector, axis=1)
 

@@ -137,11 +137,13 @@ def _factors(economy: Economy) -> Factors | None:
         return None
     shape = economy.output.shape
     rho = np.zeros(shape) if economy.resource_share is None else np.asarray(economy.resource_share)
+    income = economy.value_added_share * economy.output
+    rho = np.where(np.asarray(income) > 0, rho, 0.0)  # a sector that enters has no resource of its own
     moving = 0.0 if economy.factor_mobility is None else 1 / float(economy.factor_mobility)
     return Factors(
         stickiness=jnp.asarray(rho + (1 - rho) * moving),
         resource_share=jnp.asarray(rho),
-        sector_income=economy.value_added_share * economy.output,
+        sector_income=income,
         log_resource=None,
     )
 
