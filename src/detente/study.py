@@ -179,7 +179,8 @@ class Claim:
 class Study:
     """Claims with their verdicts, and what they rest on.
 
-    about: words of the file; findings: sentences with ranges; read: statements whose topics were counted.
+    about: words of the file; findings: sentences with ranges; read: statements whose topics were counted; grids: other
+    settings by name, for quantities that ask for them.
     """
 
     name: str
@@ -187,6 +188,7 @@ class Study:
     about: Mapping[str, Any]
     claims: tuple[Claim, ...]
     settings: tuple[Setting, ...]
+    grids: Mapping[str, tuple[Setting, ...]]
     situations: tuple[Scenario, ...]
     findings: tuple[str, ...]
     article: Statement
@@ -206,6 +208,7 @@ class Study:
             "findings": list(self.findings),
             "claims": [claim.to_json() for claim in self.claims],
             "settings": [setting._asdict() for setting in self.settings],
+            "grids": {name: [setting._asdict() for setting in grid] for name, grid in self.grids.items()},
             "situations": {s.name: {"title": s.title, "measures": s.sentences()} for s in self.situations},
             "provenance": dict(self.provenance),
         }
@@ -218,7 +221,13 @@ class Study:
             told = f"needs {claim.needs}" if claim.needs else f"{shown.label}: {shown.text}" if shown else ""
             lines.append(f"{claim.id:4} {claim.verdict:{width}}  {told}")
         counts = ", ".join(f"{number} {verdict}" for verdict, number in self.counts().items())
-        return "\n".join([*lines, "", f"{counts}; {len(self.settings)} settings."])
+        return "\n".join([*lines, "", f"{counts}; {self.count}."])
+
+    @property
+    def count(self) -> str:
+        """How many settings there are, in words."""
+        others = [f"{len(grid)} with the world `{grid[0].world}`" for grid in self.grids.values()]
+        return ", ".join([f"{len(self.settings)} settings", *others])
 
 
 def available() -> list[str]:

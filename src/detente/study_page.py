@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from detente import labels
 from detente.comparison import METHODS
 from detente.drawing import write_atomically
-from detente.quantity import Quantity
+from detente.quantity import Quantity, Setting
 from detente.sizes import CENTRAL, HIGH, LOW
 from detente.study import OPEN, REFUTED, SUPPORTED, Bound, Claim, Panel, Study, names
 from detente.wording import CLOSURES
@@ -151,7 +151,15 @@ def settings(study: Study) -> list[tuple[str, str]]:
         ),
         ("Horizons", "; ".join(names(study.settings, "horizon"))),
         ("Settings", f"{len(study.settings)}, every combination of these"),
+        *((f"Settings of {name}", _grid(grid)) for name, grid in study.grids.items()),
     ]
+
+
+def _grid(settings: Sequence[Setting]) -> str:
+    """One of the other grids in words."""
+    world = {"energy": "the table with crude oil, gas by pipe and LNG apart"}.get(settings[0].world or "", "")
+    parts = [world, *("; ".join(names(settings, part)) for part in ("elasticities", "closure", "horizon"))]
+    return f"{len(settings)}: " + ", ".join(part for part in parts if part)
 
 
 def _listed(positions: Sequence[str]) -> str:
