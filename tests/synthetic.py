@@ -32,6 +32,7 @@ class SyntheticOutcome:
                 "limits": LIMITS,
             },
             "elasticities": {"name": "caliendo-parro-2015", "source": "Caliendo & Parro (2015)"},
+            "horizon": {"name": "long", "told": "long", "overrides": {}, "values": {"inputs": 1.0}},
             "closure": "share-of-world",
             "tolerance": 1e-10,
         }

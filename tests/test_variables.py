@@ -67,8 +67,8 @@ def world() -> World:
 
 @pytest.fixture(scope="module")
 def economy(world: World) -> Economy:
-    """All arrays present: its export tax is zero, which changes no number."""
-    made = calibrate(world)
+    """All arrays present: its export tax is zero, which changes no number; a part of energy's factors is a resource."""
+    made = calibrate(world).with_behaviour(resource_share=[0.3, 0.0, 0.0])
     return dataclasses.replace(made, export_tax=np.zeros(made.trade_share.shape))
 
 

@@ -23,6 +23,7 @@ _HOME = {
     "Economy": "economy",
     "calibrate": "calibration",
     "elasticity_sets": "calibration",
+    "Horizon": "horizon",
     "Shock": "shock",
     "Lifting": "measure",
     "Measure": "measure",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from detente.errors import DetenteError as DetenteError
     from detente.errors import InfeasibleError as InfeasibleError
     from detente.errors import InputError as InputError
+    from detente.horizon import Horizon as Horizon
     from detente.measure import Lifting as Lifting
     from detente.measure import Measure as Measure
     from detente.outcome import Outcome as Outcome

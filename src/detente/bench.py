@@ -45,19 +45,19 @@ class Bench:
     ledger: Ledger = field(default_factory=load_ledger)
 
     def __post_init__(self):
-        self._economies: dict[tuple[str, str], Economy] = {}
+        self._economies: dict[tuple[str, str, str], Economy] = {}
         self._outcomes: dict[tuple[Setting, str, str], Outcome] = {}
 
     def outcome(self, setting: Setting, scenario: str, against: str) -> Outcome:
         """The comparison of two situations at a setting."""
         key = (setting, scenario, against)
         if key not in self._outcomes:
-            pair = (setting.elasticities, setting.closure)
-            if pair not in self._economies:
-                self._economies[pair] = calibrate(self.world, *pair)
+            behaviour = (setting.elasticities, setting.closure, setting.horizon)
+            if behaviour not in self._economies:
+                self._economies[behaviour] = calibrate(self.world, *behaviour)
             sides = [self._situation(setting.reading, name) for name in (scenario, against)]
             placed = [replace(Scenario.load(side), cuts=setting.cuts) for side in sides]
-            self._outcomes[key] = simulate(self._economies[pair], *placed)
+            self._outcomes[key] = simulate(self._economies[behaviour], *placed)
         return self._outcomes[key]
 
     def _situation(self, reading: str, name: str) -> Any:

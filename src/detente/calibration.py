@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from detente import labels
 from detente.economy import CLOSURES, Economy
 from detente.equilibrium import balance
 from detente.errors import InputError, unknown_name
+from detente.horizon import DEFAULT as DEFAULT_HORIZON
+from detente.horizon import Horizon
 from detente.world import World
 
 DEFAULT_ELASTICITIES = "caliendo-parro-2015"
@@ -23,21 +26,28 @@ Elasticities = str | os.PathLike[str] | float | Mapping[str, float]
 
 
 def calibrate(
-    world: World, elasticities: Elasticities = DEFAULT_ELASTICITIES, deficits: str = DEFAULT_CLOSURE
+    world: World,
+    elasticities: Elasticities = DEFAULT_ELASTICITIES,
+    deficits: str = DEFAULT_CLOSURE,
+    horizon: str | os.PathLike[str] | Mapping[str, Any] | Horizon = DEFAULT_HORIZON,
 ) -> Economy:
     """The economy whose baseline is `world`.
 
     elasticities: a named set (`elasticity_sets()`), one number for all sectors, a mapping {sector: θ}, or a CSV file with
         columns `sector,trade_elasticity` that covers every sector of the world.
     deficits: 'share-of-world', 'share-of-own', 'balanced' or 'fixed' (see `detente.equations.deficit`).
+    horizon: how easily producers, households and factors adjust: 'long' (Cobb–Douglas nests, mobile factors), 'medium',
+        'short', 'energy-crisis', a YAML file, or a mapping such as {"base": "short", "inputs": 0.1} (`Horizon.load`).
 
     Trade and input shares are duty-inclusive; intermediate and final buyers share one import mix. The baseline is solved
     again so that the accounts close to 1e-12; with deficits='balanced' it is the world as it would be without imbalances
-    (`detente.balance`).
-    Raises `InputError` for an unknown set or closure, a missing or non-positive elasticity, or a cell without value added.
+    (`detente.balance`). The baseline is the same for every horizon, which is recorded in the economy's provenance.
+    Raises `InputError` for an unknown set, closure or horizon, a missing or non-positive elasticity, or a cell without
+    value added.
     """
     if deficits not in CLOSURES:
         raise unknown_name("deficit closure", deficits, CLOSURES)
+    adjusting = Horizon.load(horizon)
     name, citation, theta = read_elasticities(elasticities, world.sectors)
     data = world.data
     net = data["intermediate_trade"].values + data["final_trade"].values  # exporter, sector, importer
@@ -81,7 +91,7 @@ def calibrate(
         unit_value=float(factor_income.sum()),
         provenance=provenance,
     )
-    return balance(economy) if deficits == "balanced" else economy
+    return adjusting.applied(balance(economy) if deficits == "balanced" else economy)
 
 
 def _refuse_negative(world: World, value_added: NDArray, output: NDArray) -> None:

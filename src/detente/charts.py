@@ -194,11 +194,12 @@ def map_limit(values: Sequence[float]) -> tuple[float, bool]:
 
 
 def caption(outcome: "Comparison") -> str:
-    """What was compared, on which data, under which closure and elasticities, in one line."""
+    """What was compared, on which data, under which closure, elasticities and horizon, in one line."""
     about = outcome.provenance
     return (
         f"{outcome.scenario} against {outcome.against}{expected_over(outcome)}. Data: {data_line(outcome)}; "
-        f"deficits: {about['closure']}; trade elasticities: {about['elasticities']['name']}."
+        f"deficits: {about['closure']}; trade elasticities: {about['elasticities']['name']}; "
+        f"horizon: {about['horizon']['told']}."
     )
 
 

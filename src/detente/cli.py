@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detente import cli_diff, cli_evidence, cli_regime, cli_study
+from detente import cli_diff, cli_evidence, cli_horizon, cli_regime, cli_study
 from detente.errors import ConvergenceError, DetenteError, InputError
 from detente.terminal import busy, fill
 from detente.version import __version__
 
 if TYPE_CHECKING:
     from detente.comparison import Comparison
+    from detente.horizon import Horizon
     from detente.replication import Nafta
     from detente.world import World
 
@@ -37,6 +38,7 @@ replicate = typer.Typer(
 )
 app.command("diff")(cli_diff.diff)
 app.command("study")(cli_study.study)
+app.add_typer(cli_horizon.app, name="horizon")
 app.add_typer(cli_regime.app, name="regime")
 app.add_typer(cli_evidence.app, name="evidence")
 app.add_typer(replicate, name="replicate")
@@ -75,6 +77,13 @@ def run(
     deficits: Annotated[
         str, typer.Option(help="share-of-world, share-of-own, balanced or fixed.")
     ] = "share-of-world",
+    horizon: Annotated[
+        str, typer.Option(help="How much has adjusted: long, medium, short, energy-crisis, or a YAML file.")
+    ] = "long",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A value of the horizon, as inputs=0.1; may be repeated."),
+    ] = None,
     against: Annotated[
         str | None, typer.Option(help="Situation to compare with. Default: the one the scenario names.")
     ] = None,
@@ -98,7 +107,8 @@ def run(
         from detente.report import prepare
 
         prepare()
-    outcome = _compute(scenario, against, world, elasticities, deficits, tolerance, cuts)
+    adjusting = cli_horizon.chosen(horizon, changes)
+    outcome = _compute(scenario, against, world, (elasticities, deficits, adjusting), tolerance, cuts)
     if out is not None:
         _write(outcome, out)
     if as_json:
@@ -118,11 +128,11 @@ def _compute(
     scenario: str,
     against: str | None,
     world: str | None,
-    elasticities: str,
-    deficits: str,
+    behaviour: "tuple[str, str, Horizon]",
     tolerance: float,
     cuts: str,
 ) -> "Comparison":
+    """behaviour: trade elasticities, closure of deficits, horizon, as `calibrate` takes them."""
     with busy("Reading scenario and world"):
         from detente.scenario import Scenario
 
@@ -131,7 +141,7 @@ def _compute(
         from detente.calibration import calibrate
         from detente.prospect import simulate
 
-        economy = calibrate(_world(world), elasticities, deficits)
+        economy = calibrate(_world(world), *behaviour)
     with busy("Solving"):
         return simulate(economy, wanted, compared, tolerance=tolerance)
 

@@ -3,6 +3,7 @@
 A kind of comparison says what was compared and brings the results by country and sector; the rest follows from these.
 """
 
+import json
 import os
 import tempfile
 from abc import ABC, abstractmethod
@@ -28,6 +29,13 @@ METHODS = [
     "Model: Caliendo, L. and Parro, F. (2015), Estimates of the Trade and Welfare Effects of NAFTA, Review of Economic "
     "Studies 82(1), 1-44, in exact changes (Dekle, Eaton and Kortum 2008, IMF Staff Papers 55:3).",
 ]
+GIVEN = {
+    "name": "given by the user",
+    "told": "given by the user",
+    "overrides": {},
+    "values": {},
+    "sources": [],
+}
 
 
 class Comparison(ABC):
@@ -115,6 +123,7 @@ class Comparison(ABC):
         return {
             "data": {},
             "elasticities": {"name": "given by the user", "source": ""},
+            "horizon": dict(GIVEN),
             **self.economy.provenance,
             "closure": self.economy.closure,
             "numeraire": "world factor income",
@@ -222,7 +231,7 @@ class Comparison(ABC):
         state = "converged" if self.converged else "NOT CONVERGED"
         return [
             f"{state}, residual {self.residual:.0e}; deficits {self.economy.closure}; "
-            f"elasticities {used['elasticities']['name']}",
+            f"elasticities {used['elasticities']['name']}; horizon {used['horizon']['told']}",
             str(data),
         ]
 
@@ -245,6 +254,8 @@ class Comparison(ABC):
         if data:
             lines.append(f"Data: {data['title']}. {data['source']} {data.get('attribution', '')}".rstrip())
         lines.append(f"Trade elasticities: {sets['name']}. {sets['source']}")
+        sources = [source for source in used["horizon"]["sources"] if source != GIVEN["name"]]
+        lines.append(f"Horizon: {'; '.join([used['horizon']['told'], *sources])}.")
         lines += METHODS
         steps = [
             s
@@ -284,6 +295,7 @@ class Comparison(ABC):
                 "trade_elasticity": dict(
                     zip(self.economy.sectors, np.asarray(self.economy.trade_elasticity).tolist(), strict=True)
                 ),
+                "horizon": {key: value for key, value in used["horizon"].items() if key != "sources"},
                 "deficits": self.economy.closure,
                 "numeraire": used["numeraire"],
             },
@@ -295,7 +307,8 @@ class Comparison(ABC):
         return ["all", *(name for name, members in labels.country_groups().items() if set(members) <= known)]
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write `data` as NetCDF (`.nc`) or the table by country as CSV (`.csv`); the file appears whole or not at all.
+        """Write `data` as NetCDF (`.nc`, the horizon as JSON in its attribute `horizon`) or the table by country as CSV
+        (`.csv`, the horizon in its last column); the file appears whole or not at all.
 
         Raises `InputError` for another ending or a folder that does not exist.
         """
@@ -310,9 +323,13 @@ class Comparison(ABC):
         os.close(handle)
         try:
             if path.suffix == ".nc":
-                self._stored().to_netcdf(temporary, engine="h5netcdf")
+                self._stored().assign_attrs(horizon=json.dumps(self.provenance["horizon"])).to_netcdf(
+                    temporary, engine="h5netcdf"
+                )
             else:
-                self.to_frame().to_csv(temporary, index_label="country")
+                self.to_frame().assign(horizon=self.provenance["horizon"]["told"]).to_csv(
+                    temporary, index_label="country"
+                )
             os.replace(temporary, path)
         finally:
             Path(temporary).unlink(missing_ok=True)

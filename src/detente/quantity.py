@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from detente.digits import format_number
+from detente.horizon import DEFAULT
 from detente.sizes import CENTRAL
 
 RECORDED = "record"
@@ -12,7 +13,7 @@ _SPACE = "\N{NO-BREAK SPACE}"
 
 
 class Setting(NamedTuple):
-    """What a result is computed with: a set of elasticities, a closure, a reading of the sanctions, a position of sizes.
+    """What a result is computed with: elasticities, a closure, a reading of the sanctions, a position of sizes, a horizon.
 
     cuts: where in its range each size is taken: low, central or high.
     """
@@ -21,9 +22,11 @@ class Setting(NamedTuple):
     closure: str
     reading: str
     cuts: str = CENTRAL
+    horizon: str = DEFAULT
 
     def __str__(self) -> str:
         told = [] if self.cuts == CENTRAL else [f"sizes at their {self.cuts} end"]
+        told += [] if self.horizon == DEFAULT else [f"horizon {self.horizon}"]
         return ", ".join([self.elasticities, self.closure, self.reading, *told])
 
 

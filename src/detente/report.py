@@ -192,6 +192,7 @@ def _tables(outcome: "Comparison", target: str) -> dict[str, str]:
     countries = [
         {"country": row["code"], "name": row["name"]}
         | {f"{key}_{unit}": row[key] for key, unit in units.items() if key in row}
+        | {"horizon": outcome.provenance["horizon"]["told"]}
         for row in country_rows(outcome)
     ]
     partners = [

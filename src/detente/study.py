@@ -17,6 +17,7 @@ from detente import labels, yaml_file
 from detente.bench import Bench
 from detente.errors import InputError, unknown_name
 from detente.evidence import Ledger, Point, Statement
+from detente.horizon import DEFAULT
 from detente.quantity import Quantity, Setting
 from detente.scenario import Scenario
 from detente.sizes import CENTRAL
@@ -233,7 +234,8 @@ def run_study(name: str | Path) -> Study:
     """
     content = _read(name)
     given = content["settings"]
-    cases = product(given["elasticities"], given["closures"], given["readings"], given.get("cuts", [CENTRAL]))
+    parts = (given["elasticities"], given["closures"], given["readings"])
+    cases = product(*parts, given.get("cuts", [CENTRAL]), given.get("horizons", [DEFAULT]))
     bench = Bench([Setting(*case) for case in cases], given["readings"], content.get("scenarios", {}))
     computed: dict[str, Quantity] = {}
 

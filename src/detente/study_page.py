@@ -149,6 +149,7 @@ def settings(study: Study) -> list[tuple[str, str]]:
             "Sizes of the measures",
             f"{_listed(names(study.settings, 'cuts'))} of their ranges, all measures together",
         ),
+        ("Horizons", "; ".join(names(study.settings, "horizon"))),
         ("Settings", f"{len(study.settings)}, every combination of these"),
     ]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .digits import NEGLIGIBLE, format_number, format_percent
+from .horizon import number
 from .tables import country_rows, data_line, expected_over, income_rows, partner_rows, party_name, party_row
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ def facts(outcome: "Comparison") -> list[tuple[str, str]]:
     return [
         *rows,
         ("Trade elasticities", f"{elasticities['name']}{source}"),
+        ("Horizon", horizon_line(about["horizon"])),
         ("Trade imbalances", f"{closure}: {CLOSURES.get(closure, 'see the documentation')}"),
         (
             "Model",
@@ -129,6 +131,14 @@ def facts(outcome: "Comparison") -> list[tuple[str, str]]:
         ("Equilibrium", solved),
         *([("Program", f"détente {about['version']}")] if about.get("version") else []),
     ]
+
+
+def horizon_line(horizon: Mapping[str, Any]) -> str:
+    """Name, overrides and values of the horizon, and the supply elasticities that it reaches."""
+    values = ", ".join(f"{key} {number(value)}" for key, value in horizon["values"].items())
+    reached = ", ".join(f"{key} {each['reached']:.2f}" for key, each in horizon.get("supply", {}).items())
+    told = f"{horizon['told']}: {values}" if values else horizon["told"]
+    return f"{told}; supply elasticities reached: {reached}" if reached else told
 
 
 def warning(outcome: "Comparison") -> str:
