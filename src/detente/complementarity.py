@@ -1,8 +1,8 @@
 """The wedges that make instruments hold: nil where a rule does not bind, and what it takes where it does.
 
 Each instrument has one unknown, the log of what buyers pay over what sellers get, and one condition, written so that its
-root is the complementarity: nothing is smoothed, and the slack is reported. The equilibrium is solved inside, each time from
-where the last one stood; the few wedges move by Newton steps with Broyden's updates outside.
+root is the complementarity: nothing is smoothed, and the slack is reported. The equilibrium is solved inside, each time
+from where the last one stood; the few wedges move by Newton steps with Broyden's updates outside.
 
 Wedges live in the trade weights: buyers see the price e^t over cost, sellers get (1 − ψ) of what is paid, and ψ is rent.
 
