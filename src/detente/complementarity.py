@@ -54,7 +54,7 @@ def wedged(base: Situation, instruments: Sequence[Ceiling], wedges: NDArray) -> 
             for weight in (trade, sales, *taxes):
                 if weight is not None:
                     weight[cells] *= np.exp(-theta[j] * t)
-            part = _rent_part(instrument, float(t))
+            part = rent_part(instrument, float(t))
             pool = np.zeros((n, n))
             pool[np.ix_(instrument.importers, instrument.exporters)] = sales[cells][0] * part
             sales[cells] *= 1 - part
@@ -82,7 +82,8 @@ def wedged(base: Situation, instruments: Sequence[Ceiling], wedges: NDArray) -> 
     )
 
 
-def _rent_part(instrument: Ceiling, t: float) -> float:
+def rent_part(instrument: Ceiling, t: float) -> float:
+    """ψ: the part of what is paid that is rent, at a wedge."""
     least = instrument.least_wedge if isinstance(instrument, PriceCap) else 0.0
     return float(np.exp(-least) - np.exp(-t))
 
@@ -92,14 +93,20 @@ def least_wedges(instruments: Sequence[Ceiling]) -> NDArray:
     return np.array([i.least_wedge if isinstance(i, PriceCap) else 0.0 for i in instruments])
 
 
+def prices(instruments: Sequence[Ceiling], wedges: NDArray, cost: NDArray) -> NDArray:
+    """What goods go for abroad [country, sector]: cost, and the margin of producers or what a capped good is worth."""
+    price = cost.copy()
+    for instrument, t in zip(instruments, wedges, strict=True):
+        if not isinstance(instrument, Quota):
+            price[np.ix_(instrument.exporters, instrument.sectors)] *= np.exp(t)
+    return price
+
+
 def conditions(
     instruments: Sequence[Ceiling], wedges: NDArray, now: Seen, before: Seen
 ) -> tuple[NDArray, list[Binding]]:
     """Each instrument's condition, nil where it holds, and what came of it."""
-    price = now.cost.copy()
-    for instrument, t in zip(instruments, wedges, strict=True):
-        if not isinstance(instrument, Quota):
-            price[np.ix_(instrument.exporters, instrument.sectors)] *= np.exp(t)
+    price = prices(instruments, wedges, now.cost)
     gaps, came = [], []
     for instrument, t in zip(instruments, wedges, strict=True):
         cells = np.ix_(instrument.importers, instrument.exporters, instrument.sectors)

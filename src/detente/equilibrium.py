@@ -149,7 +149,7 @@ def _with_instruments(
     max_steps: int,
 ) -> Equilibrium:
     """The equilibrium at the wedges at which every instrument's condition holds."""
-    before = Seen(np.ones(economy.output.shape), _baseline_sales(economy))
+    before = Seen(np.ones(economy.output.shape), baseline_sales(economy))
     seen: dict[bytes, tuple[Equilibrium, NDArray, list[Binding]]] = {}
     point, steps, sweeps = None, 0, 0
 
@@ -184,7 +184,8 @@ def _with_instruments(
     )
 
 
-def _baseline_sales(economy: Economy) -> NDArray:
+def baseline_sales(economy: Economy) -> NDArray:
+    """Sales of the data year net of duties, in units of world factor income [importer, exporter, sector]."""
     paid = np.asarray(economy.trade_share) * np.asarray(economy.spending)[:, None, :]
     for rate in (economy.tariff, economy.export_tax):
         paid = paid if rate is None else paid / (1 + np.asarray(rate))
