@@ -1,6 +1,6 @@
 """Which instruments of a scenario are in force while its steps are taken, and how they are read from plain data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +21,7 @@ OPEC_SPARE = 0.05
 KINDS: dict[str, type[Rule]] = {rule.kind: rule for rule in (PriceCap, Quota, ServicesBan, Producers)}
 
 
-def read_rule(entry: dict[str, Any], place: str) -> Rule:
+def read_rule(entry: Mapping[str, Any], place: str) -> Rule:
     """The instrument of checked plain data, keys with hyphens. Raises `InputError`."""
     given = {key.replace("-", "_"): value for key, value in entry.items() if key != "instrument"}
     if "range" in given:

@@ -189,7 +189,12 @@ class Comparison(ABC):
             ]
         else:
             lines += ["", "No country gains or loses enough to print: the two situations come to the same."]
-        return "\n".join([*lines, "", *self._quality()])
+        more = self._market_lines()
+        return "\n".join([*lines, *([""] if more else []), *more, "", *self._quality()])
+
+    def _market_lines(self) -> list[str]:
+        """Markets of oil and gas and what came of instruments, where there are any."""
+        return []
 
     def _compared(self) -> list[str]:
         return [f"{self.scenario} compared with {self.against}"]

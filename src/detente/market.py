@@ -1,7 +1,7 @@
 """What instruments come to: prices, discounts, volumes, revenue, buyers and rents in the markets they act on.
 
-Prices are what sellers abroad get, a mean over their sales; where the energy figures know the price of the data year they are in
-USD a barrel or MMBtu, else ratios to the data year. Amounts of money are in the unit of the outcome.
+Prices are what sellers abroad get, a mean over their sales; where the energy figures know the price of the data year they
+are in USD a barrel or MMBtu, else ratios to the data year. Amounts of money are in the unit of the outcome.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from detente import labels
 from detente.complementarity import prices, rent_part
+from detente.digits import NEGLIGIBLE, format_percent, format_usd
 from detente.economy import Economy
 from detente.equilibrium import Equilibrium, baseline_sales
-from detente.instruments import Binding, Ceiling, PriceCap, Producers, Quota
+from detente.instruments import Ceiling, PriceCap, Producers, Quota
 from detente.menu import figures
 from detente.sources.energy_figures import PRICE
 
@@ -206,7 +207,7 @@ def _flows(side: Side, i: int, j: int) -> _Flows:
             price = worth[here]
             contract[here] = e * np.minimum(price, binding.ceiling) + (1 - e) * price
             kept[here] *= 1 / (grown * (1 - rent_part(instrument, binding.wedge)))
-        elif isinstance(instrument, Producers) or instrument.rent_to in ("exporter", i):
+        elif _owner(instrument) in ("exporter", i):
             received[here] *= grown
             contract[here] *= grown
     return _Flows(sold * kept / cost, received, contract, worth)
@@ -232,16 +233,23 @@ def _rents(instruments: Sequence[Ceiling], found: Equilibrium) -> list[NDArray]:
     for each, cell, part in zip(instruments, cells, parts, strict=True):
         amount = (left[cell] * part).sum(axis=2)
         left[cell] *= 1 - part
-        to = "exporter" if isinstance(each, Producers) else getattr(each, "rent_to", "importer")
+        to = _owner(each)
         got = np.zeros(left.shape[0])
         if to == "importer":
             got[list(each.importers)] = amount.sum(axis=1)
         elif to == "exporter":
             got[list(each.exporters)] = amount.sum(axis=0)
         else:
-            got[to] = amount.sum()
+            got[int(to)] = amount.sum()
         rents.append(got)
     return rents
+
+
+def _owner(instrument: Ceiling) -> str | int:
+    """Who gets the rent: importer, exporter, or the place of a country."""
+    if isinstance(instrument, Quota):
+        return instrument.rent_to
+    return "exporter" if isinstance(instrument, Producers) else "importer"
 
 
 def _ceiling_is_price(instrument: Ceiling) -> bool:
@@ -252,12 +260,12 @@ def _ceiling_is_price(instrument: Ceiling) -> bool:
 
 def _price_in_data(economy: Economy, instrument: Ceiling) -> tuple[str, float]:
     """Unit and price of the data year for an instrument on one good of one seller, or on one good of producers."""
-    if len(instrument.sectors) > 1:
-        return "", 1.0
-    sector = economy.sectors[instrument.sectors[0]]
+    goods = [economy.sectors[j] for j in instrument.sectors]
+    sector = goods[0] if len(goods) == 1 else ""
     if sector not in PRICE:
         return "", 1.0
-    seller = economy.countries[instrument.exporters[0]] if len(instrument.exporters) == 1 else ""
+    sellers = [economy.countries[i] for i in instrument.exporters]
+    seller = sellers[0] if len(sellers) == 1 else ""
     return PRICE[sector], figures().price(seller, "", sector)
 
 
@@ -276,3 +284,65 @@ def _by_buyer(countries: Sequence[str], values: NDArray) -> dict[str, float]:
             name = "EU27" if code in union else code
             sums[name] = sums.get(name, 0.0) + value
     return sums
+
+
+# In words ---------------------------------------------------------------------------------------------------
+
+
+def summary(
+    found: Sequence[Market], results: Sequence[InstrumentResult], money: str, most: int = 4
+) -> list[str]:
+    """The lines of the terminal: prices, discount, volume and revenue before and after, buyers, and each instrument."""
+    lines: list[str] = []
+    if found:
+        head = f"{labels.country_name(found[0].exporter)}'s exports"
+        lines.append(f"{head:28}{'price received':>20}{'discount':>14}{'volume':>14}{'revenue':>17}")
+        lines.append(f"{'':28}{'':>20}{'to the world':>14}{'2022 = 1':>14}{money:>17}")
+        lines += [_row(each) for each in found]
+        first = found[0]
+        buyers = [
+            f"{_buyer(code)} {format_usd(b, sign=False)} → {format_usd(a, sign=False)}"
+            for code, b, a in first.top_buyers(most)
+        ]
+        lines.append(f"buyers of {labels.sector_name(first.sector).lower()} ({money}): {', '.join(buyers)}")
+    return [*lines, *(f"{each.name}: {told(each, money)}" for each in results)]
+
+
+def told(result: InstrumentResult, money: str) -> str:
+    """What came of an instrument, in one clause or two."""
+    unit = f" {result.unit}" if result.unit else ""
+
+    def price(value: float) -> str:
+        return f"{value:.3g}{unit}" if unit else f"{value:.3g} of the data year"
+
+    if result.kind == "producers":
+        state = "at the limit of spare capacity" if result.binds and result.slack == 0 else "holds"
+        head = f"{state}: margin {format_percent(result.wedge)}, output {result.volume:.3g} of the data year"
+    elif not result.binds and result.kind == "price-cap":
+        head = f"does not bind: {format_percent(result.slack, sign=False)} above the price"
+    elif not result.binds:
+        head = f"does not bind: {format_percent(result.slack, sign=False)} of room"
+    else:
+        limit = price(result.ceiling) if result.kind == "price-cap" else f"{result.ceiling:.3g} of 2022"
+        head = f"binds at {limit}: sellers get {price(result.seller_price)}, worth {price(result.buyer_price)} to buyers"
+    ranked = sorted(result.rent.items(), key=lambda item: -abs(item[1]))
+    shown = [f"{_buyer(c)} {format_usd(v)}" for c, v in ranked[:3] if abs(v) >= NEGLIGIBLE]
+    rent = (
+        f"; rent ({money}) {format_usd(result.total_rent, sign=False)}: {', '.join(shown)}" if shown else ""
+    )
+    return f"{head}{rent}."
+
+
+def _row(market: Market) -> str:
+    before, after = market.before, market.after
+    name = f"{labels.sector_name(market.sector)}, {market.unit or '2022 = 1'}"
+    price = f"{before.price:.3g} → {after.price:.3g}"
+    benchmark = market.unit == PRICE["B06O"]
+    discount = f"{before.discount:.0f} → {after.discount:.0f} %" if benchmark else "–"
+    volume = f"{before.volume:.2f} → {after.volume:.2f}"
+    revenue = f"{format_usd(before.revenue, sign=False)} → {format_usd(after.revenue, sign=False)}"
+    return f"{name:28}{price:>20}{discount:>14}{volume:>14}{revenue:>17}"
+
+
+def _buyer(code: str) -> str:
+    return "EU27" if code == "EU27" else labels.country_name(code)

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from detente import labels
+from detente import labels, market
 from detente.comparison import Comparison
 from detente.decomposition import first_order
 from detente.economy import Economy
@@ -70,7 +70,8 @@ class Outcome(Comparison):
 
     `data` variables: real_income, real_wage, wage, consumer_price [country], price, output [country, sector], in percent
     of the situation compared with; equivalent_variation, income_before, rent, rent_before [country], output_before,
-    output_after [country, sector], in the unit of `.money` (USD billion for the embedded world), world factor income being the numéraire.
+    output_after [country, sector], in the unit of `.money` (USD billion for the embedded world), world factor income being
+    the numéraire.
     Real income is exact: spending, net of transfers and with policy revenue, over the consumer price index.
     """
 
@@ -149,7 +150,7 @@ class Outcome(Comparison):
 
     @property
     def instruments(self) -> pd.DataFrame:
-        """What came of each instrument, one row each: columns as in `InstrumentResult`, with `situation` and `rent` summed."""
+        """What came of each instrument, one row each: columns of `InstrumentResult`, and `situation`; `rent` summed."""
         rows = [
             {"situation": self.against if when == "before" else self.scenario}
             | {**vars(result), "rent": result.total_rent}
@@ -166,6 +167,20 @@ class Outcome(Comparison):
             return []
         sides = self._sides()
         return markets(self.economy, sides["before"], sides["after"], self.focus, self._unit)
+
+    def _market_lines(self) -> list[str]:
+        return market.summary(self.markets, self.instrument_results["after"], self.money)
+
+    def to_json(self) -> dict[str, Any]:
+        """That of a comparison, with `instruments` and `markets` where there are any (docs/json.md)."""
+        told = {
+            when: [{**vars(each), "total_rent": each.total_rent} for each in results]
+            for when, results in self.instrument_results.items()
+        }
+        return super().to_json() | {
+            "instruments": told,
+            "markets": [each.to_json() for each in self.markets],
+        }
 
     def _sides(self) -> dict[str, tuple[Sequence[Ceiling], Equilibrium]]:
         return {
