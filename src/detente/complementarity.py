@@ -8,6 +8,7 @@ Wedges live in the trade weights: buyers see the price e^t over cost, sellers ge
 
     cap       c = e min(m, p̄) + (1 − e) m/(1 + s), m = c e^t: sellers' mean receipts are their unit cost;
               ψ = e^(−t₀) − e^(−t) falls to the buyer, e^(−t₀) = e + (1 − e)/(1 + s); shadow costs are lost
+              at e = 1, t = ∞ where c without these sales is above p̄: sellers stop selling
     quota     min(t, log q̄ − log q) = 0, ψ = 1 − e^(−t)
     producers t of either sign: world price (or own volume) stays, at most the spare capacity more; ψ stays with them
 """
@@ -97,7 +98,7 @@ def prices(instruments: Sequence[Ceiling], wedges: NDArray, cost: NDArray) -> ND
     """What goods go for abroad [country, sector]: cost, and the margin of producers or what a capped good is worth."""
     price = cost.copy()
     for instrument, t in zip(instruments, wedges, strict=True):
-        if not isinstance(instrument, Quota):
+        if not isinstance(instrument, Quota) and np.isfinite(t):
             price[np.ix_(instrument.exporters, instrument.sectors)] *= np.exp(t)
     return price
 
@@ -141,12 +142,14 @@ def _condition(
 ) -> tuple[float, float, float]:
     """(condition, slack, ceiling)."""
     if isinstance(instrument, PriceCap):
-        worth = cost * np.exp(t)
+        worth = cost * np.exp(t)  # infinite where a full cap ends the sales
         if instrument.cap is not None:
             cap = instrument.cap
         else:
             reference = worth if instrument.reference == "own" else instrument.reference_ratio * world
             cap = (1 - (instrument.below or 0.0)) * reference
+        if np.isinf(t):
+            return min(float(np.log(cost / cap)), 0.0), 0.0, cap
         e, s = instrument.enforced, instrument.shadow_cost
         received = e * min(worth, cap) + (1 - e) * worth / (1 + s)
         return float(np.log(received / cost)), max(float(np.log(cap / worth)), 0.0), cap
@@ -196,6 +199,18 @@ def find_wedges(
         jacobian = jacobian + np.outer(change - jacobian @ taken, taken) / (taken @ taken)
         x, gap, fresh = x + taken, trial, False
     return x, gap
+
+
+def closing(instruments: Sequence[Ceiling], wedges: NDArray, gaps: NDArray) -> NDArray:
+    """The wedges with those of full caps that sellers do not accept set to infinity: at the cap they sell nothing.
+
+    A corner of the complementarity, exact where unit costs without these sales are above the cap (`conditions` checks it).
+    """
+    refused = [
+        isinstance(i, PriceCap) and i.enforced == 1 and i.reference_is_fixed and gap < 0
+        for i, gap in zip(instruments, gaps, strict=True)
+    ]
+    return np.where(refused, np.inf, wedges)
 
 
 def unmet(instruments: Sequence[Ceiling], wedges: NDArray, gaps: NDArray) -> str:

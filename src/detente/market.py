@@ -47,6 +47,14 @@ class InstrumentResult:
     unit: str
     rent: dict[str, float]
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; none where a cap ended the sales and there is no price."""
+        plain = {
+            key: None if isinstance(value, float) and not np.isfinite(value) else value
+            for key, value in vars(self).items()
+        }
+        return plain | {"total_rent": self.total_rent}
+
     @property
     def total_rent(self) -> float:
         """All rents together."""
@@ -201,6 +209,8 @@ def _flows(side: Side, i: int, j: int) -> _Flows:
             continue
         here = np.isin(np.arange(len(sold)), instrument.importers)
         grown = float(np.exp(binding.wedge))
+        if not np.isfinite(grown):
+            continue  # a cap that ends the sales: nothing is sold, so there is no price
         worth[here] *= grown
         if isinstance(instrument, PriceCap):
             e = instrument.enforced
@@ -225,7 +235,10 @@ def _world_price(side: Side, once: NDArray, j: int) -> float:
 def _rents(instruments: Sequence[Ceiling], found: Equilibrium) -> list[NDArray]:
     """Who gets the rent of each instrument [country], in units of world factor income."""
     left = found.trade()
-    parts = [rent_part(each, b.wedge) for each, b in zip(instruments, found.bindings, strict=True)]
+    parts = [
+        rent_part(each, b.wedge) if np.isfinite(b.wedge) else 0.0  # sales that ended have no rent
+        for each, b in zip(instruments, found.bindings, strict=True)
+    ]
     cells = [np.ix_(each.importers, each.exporters, each.sectors) for each in instruments]
     for cell, part in zip(cells, parts, strict=True):
         left[cell] /= 1 - part
@@ -318,6 +331,9 @@ def told(result: InstrumentResult, money: str) -> str:
     if result.kind == "producers":
         state = "at the limit of spare capacity" if result.binds and result.slack == 0 else "holds"
         head = f"{state}: margin {format_percent(result.wedge)}, output {result.volume:.3g} of the data year"
+    elif not np.isfinite(result.wedge):
+        without = price(result.seller_price)
+        head = f"ends the sales: without them sellers still get {without}, more than {price(result.ceiling)}"
     elif not result.binds and result.kind == "price-cap":
         head = f"does not bind: {format_percent(result.slack, sign=False)} above the price"
     elif not result.binds:

@@ -174,8 +174,7 @@ class Outcome(Comparison):
     def to_json(self) -> dict[str, Any]:
         """That of a comparison, with `instruments` and `markets` where there are any (docs/json.md)."""
         told = {
-            when: [{**vars(each), "total_rent": each.total_rent} for each in results]
-            for when, results in self.instrument_results.items()
+            when: [each.to_json() for each in results] for when, results in self.instrument_results.items()
         }
         return super().to_json() | {
             "instruments": told,
