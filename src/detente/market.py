@@ -312,12 +312,7 @@ def summary(
         lines.append(f"{head:28}{'price received':>20}{'discount':>14}{'volume':>14}{'revenue':>17}")
         lines.append(f"{'':28}{'':>20}{'to the world':>14}{'2022 = 1':>14}{money:>17}")
         lines += [_row(each) for each in found]
-        first = found[0]
-        buyers = [
-            f"{_buyer(code)} {format_usd(b, sign=False)} → {format_usd(a, sign=False)}"
-            for code, b, a in first.top_buyers(most)
-        ]
-        lines.append(f"buyers of {labels.sector_name(first.sector).lower()} ({money}): {', '.join(buyers)}")
+        lines.append(buyers(found[0], money, most))
     return [*lines, *(f"{each.name}: {told(each, money)}" for each in results)]
 
 
@@ -349,14 +344,40 @@ def told(result: InstrumentResult, money: str) -> str:
     return f"{head}{rent}."
 
 
-def _row(market: Market) -> str:
+def buyers(market: Market, money: str, most: int = 4) -> str:
+    """`buyers of crude oil (USD billion): China 28 → 25, …`."""
+    shown = [
+        f"{_buyer(code)} {format_usd(b, sign=False)} → {format_usd(a, sign=False)}"
+        for code, b, a in market.top_buyers(most)
+    ]
+    return f"buyers of {labels.sector_name(market.sector).lower()} ({money}): {', '.join(shown)}"
+
+
+def cells(market: Market) -> tuple[str, str, str, str, str]:
+    """Good with unit, and before → after: price received, discount (of crude oil), volume, revenue."""
     before, after = market.before, market.after
-    name = f"{labels.sector_name(market.sector)}, {market.unit or '2022 = 1'}"
-    price = f"{before.price:.3g} → {after.price:.3g}"
-    benchmark = market.unit == PRICE["B06O"]
-    discount = f"{before.discount:.0f} → {after.discount:.0f} %" if benchmark else "–"
-    volume = f"{before.volume:.2f} → {after.volume:.2f}"
-    revenue = f"{format_usd(before.revenue, sign=False)} → {format_usd(after.revenue, sign=False)}"
+    return (
+        f"{labels.sector_name(market.sector)}, {market.unit or '2022 = 1'}",
+        f"{before.price:.3g} → {after.price:.3g}",
+        f"{before.discount:.0f} → {after.discount:.0f} %" if market.unit == PRICE["B06O"] else "–",
+        f"{before.volume:.2f} → {after.volume:.2f}",
+        f"{format_usd(before.revenue, sign=False)} → {format_usd(after.revenue, sign=False)}",
+    )
+
+
+def figures_of(market: Market) -> list[dict[str, Any]]:
+    """Rows for a table of figures: exporter, sector, unit, situation, figure, value."""
+    head = {"exporter": market.exporter, "sector": market.sector, "unit": market.unit}
+    return [
+        {**head, "when": when, "figure": figure, "value": getattr(side, figure)}
+        for when, side in (("before", market.before), ("after", market.after))
+        for figure in MarketSide.__dataclass_fields__
+        if figure != "buyers"
+    ]
+
+
+def _row(market: Market) -> str:
+    name, price, discount, volume, revenue = cells(market)
     return f"{name:28}{price:>20}{discount:>14}{volume:>14}{revenue:>17}"
 
 

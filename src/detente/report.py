@@ -168,6 +168,7 @@ def _page(
         against=outcome.against,
         over=expected_over(outcome),
         prospect=_by_outcome(prospect, target, parties) if (prospect := _prospect(outcome)) else None,
+        instruments=_instruments(outcome),
         target=labels.country_name(target),
         data={"year": "", "limits": []} | outcome.provenance["data"],
         money=outcome.money,
@@ -202,7 +203,29 @@ def _tables(outcome: "Comparison", target: str) -> dict[str, str]:
     found: dict[str, str] = dict(zip(TABLES, (_csv(countries), _csv(partners)), strict=True))
     if prospect := _prospect(outcome):
         found["outcomes.csv"] = _csv(prospect.rows(target))
+    if shown := _instruments(outcome):
+        found["markets.csv"] = _csv(shown["figures"])
+        if shown["rows"]:
+            found["instruments.csv"] = _csv(shown["rows"])
     return found
+
+
+def _instruments(outcome: "Comparison") -> dict[str, Any] | None:
+    """What the section on markets and instruments shows, None where there is nothing to show."""
+    from . import market
+    from .outcome import Outcome
+
+    if not isinstance(outcome, Outcome) or not outcome.markets:
+        return None
+    results = outcome.instrument_results["after"]
+    return {
+        "seller": labels.country_name(outcome.focus),
+        "markets": [market.cells(each) for each in outcome.markets],
+        "buyers": [market.buyers(each, outcome.money) for each in outcome.markets],
+        "told": [(each.name, market.told(each, outcome.money)) for each in results],
+        "figures": [row for each in outcome.markets for row in market.figures_of(each)],
+        "rows": outcome.instruments.to_dict("records"),
+    }
 
 
 def _prospect(outcome: "Comparison") -> "Prospect | None":
