@@ -73,6 +73,9 @@ def permuted(given: dict, order: np.ndarray) -> dict:
     return result
 
 
+NO_ARRAYS = ("name", "evasion", "instruments")  # fields of a shock that are not over its cells
+
+
 def permuted_shock(given: Shock, order: np.ndarray) -> Shock:
     """The same shock with countries in another order."""
     cells = np.ix_(order, order)
@@ -81,6 +84,6 @@ def permuted_shock(given: Shock, order: np.ndarray) -> Shock:
         **{
             f.name: np.asarray(getattr(given, f.name))[cells]
             for f in dataclasses.fields(given)
-            if f.name != "name" and getattr(given, f.name) is not None
+            if f.name not in NO_ARRAYS and getattr(given, f.name) is not None
         },
     )

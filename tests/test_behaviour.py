@@ -265,7 +265,7 @@ def test_a_sector_split_in_two_identical_halves_changes_nothing(seed, top, among
         **{
             f.name: twice(np.asarray(getattr(shock, f.name)), 2, False)
             for f in dataclasses.fields(shock)
-            if f.name != "name"
+            if f.name not in economies.NO_ARRAYS
         }
     )
     rho = resources(seed)

@@ -118,12 +118,13 @@ def economy() -> Economy:
 
 @pytest.mark.parametrize("page", NAMES)
 def test_every_scenario_shown_is_one(page: str, economy: Economy, tmp_path: Path):
+    """Each becomes a shock for the world that it needs."""
     for body in blocks(text(page), "yaml"):
         path = tmp_path / "shown.yaml"
         path.write_text(body, "utf-8")
         scenario = dt.Scenario.load(path)
         for one in scenario.branches().values() or [scenario]:
-            one.shock(economy)
+            one.shock(calibrate(dt.World.load(one.world)) if one.world else economy)
 
 
 def schema_keys(node: Any) -> Iterator[str]:
@@ -220,16 +221,25 @@ def json_keys(content: Any, outcome: dt.Outcome, path: str = "") -> Iterator[str
         yield from json_keys(value, outcome, f"{path}{key}.")
 
 
+QUOTA = """
+name: quota
+title: A quota in the tiny world
+focus: RUS
+measures: [{ by: XCO, on: RUS, instrument: quota, sectors: ENE, ceiling: 0.8 }]
+"""
+
+
 def test_every_json_key_is_documented_and_no_other(tmp_path: Path):
     outcome = dt.simulate(calibrate(dt.World.load("tiny")), "us-relief")
     keys = set()
+    (tmp_path / "quota.yaml").write_text(QUOTA, "utf-8")
     around = tmp_path / "around.yaml"
     around.write_text(
         "{name: around, title: Around, base: us-relief, evasion: {hubs: [XRW]}, "
         "measures: [{by: USA, on: RUS, instrument: ban}]}",
         "utf-8",
     )
-    for name in ("us-relief", "us-relief-at-risk", str(around)):
+    for name in ("us-relief", "us-relief-at-risk", str(around), str(tmp_path / "quota.yaml")):
         printed = CliRunner().invoke(app, ["run", name, "--world", "tiny", "--json", "--cite", "--split"])
         keys |= set(json_keys(json.loads(printed.stdout), outcome))
     assert set(re.findall(r"^\| `([\w.<>]+)` \|", prose("json.md"), re.MULTILINE)) == keys

@@ -209,7 +209,7 @@ def test_a_sector_split_in_two_identical_halves_changes_nothing(seed):
         **{
             f.name: twice(np.asarray(getattr(shock, f.name)), 2, False)
             for f in dataclasses.fields(shock)
-            if f.name not in ("name", "evasion")
+            if f.name not in economies.NO_ARRAYS
         }
     )
     plain = result(Economy.from_shares(**given_shares), shock)

@@ -26,6 +26,9 @@ NAMES_AND_NOTES = {
     "situation",
     "name",
     "evasion",
+    "instruments",
+    "bindings",
+    "trouble",
 }  # fields that hold no variable
 ROWS = {(row["group"], row["name"]): row for row in labels.variables()}
 FORMULAE = {

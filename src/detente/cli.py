@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from detente.comparison import Comparison
     from detente.horizon import Horizon
     from detente.replication import Nafta
+    from detente.scenario import Scenario
     from detente.world import World
 
 app = typer.Typer(
@@ -47,7 +48,8 @@ WorldFile = Annotated[
     str | None,
     typer.Option(
         "--world",
-        help="A world saved as .nc, `tiny`, or `energy` (crude oil, gas and LNG apart). Default: the embedded table.",
+        help="A world saved as .nc, `tiny`, or `energy` (crude oil, gas and LNG apart). "
+        "Default: the one the scenario needs, else the embedded table.",
     ),
 ]
 
@@ -78,14 +80,22 @@ def run(
         str, typer.Option(help="share-of-world, share-of-own, balanced or fixed.")
     ] = "share-of-world",
     horizon: Annotated[
-        str, typer.Option(help="How much has adjusted: long, medium, short, energy-crisis, or a YAML file.")
-    ] = "long",
+        str | None,
+        typer.Option(
+            help="How much has adjusted: long, medium, short, energy-crisis, or a YAML file. "
+            "Default: the one the scenario names, else long."
+        ),
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", help="A value of the horizon, as inputs=0.1; may be repeated."),
     ] = None,
     against: Annotated[
         str | None, typer.Option(help="Situation to compare with. Default: the one the scenario names.")
+    ] = None,
+    opec: Annotated[
+        str | None,
+        typer.Option(help="What OPEC+ does, in place of the scenario: none, hold-price or hold-volume."),
     ] = None,
     cuts: Annotated[
         str, typer.Option(help="Where in its range each size is taken: low, central or high.")
@@ -110,8 +120,10 @@ def run(
         from detente.report import prepare
 
         prepare()
-    adjusting = cli_horizon.chosen(horizon, changes)
-    outcome = _compute(scenario, against, world, (elasticities, deficits, adjusting), tolerance, cuts)
+    sides = _sides(scenario, against, opec, cuts)
+    named = next((side.horizon for side in sides if side.horizon), "long")
+    adjusting = cli_horizon.chosen(horizon or named, changes)
+    outcome = _compute(sides, world, (elasticities, deficits, adjusting), tolerance)
     if out is not None:
         _write(outcome, out)
     if as_json:
@@ -159,26 +171,34 @@ def _split_json(outcome: "Comparison") -> dict[str, dict[str, dict[str, float]]]
     }
 
 
-def _compute(
-    scenario: str,
-    against: str | None,
-    world: str | None,
-    behaviour: "tuple[str, str, Horizon]",
-    tolerance: float,
-    cuts: str,
-) -> "Comparison":
-    """behaviour: trade elasticities, closure of deficits, horizon, as `calibrate` takes them."""
-    with busy("Reading scenario and world"):
-        from detente.scenario import Scenario
+def _sides(scenario: str, against: str | None, opec: str | None, cuts: str) -> "tuple[Scenario, Scenario]":
+    """The situation and the one it is compared with; producers' rule in both, but for the data year as it is."""
+    with busy("Reading the scenario"):
+        from detente.scenario import BASELINE, Scenario, with_producers
 
         wanted = replace(Scenario.load(scenario), cuts=cuts)
         compared = replace(Scenario.load(wanted.against if against is None else against), cuts=cuts)
+        if opec is None:
+            return wanted, compared
+        changed = with_producers(wanted, opec)
+        return changed, compared if compared.name == BASELINE else with_producers(compared, opec)
+
+
+def _compute(
+    sides: "tuple[Scenario, Scenario]",
+    world: str | None,
+    behaviour: "tuple[str, str, Horizon]",
+    tolerance: float,
+) -> "Comparison":
+    """behaviour: trade elasticities, closure of deficits, horizon, as `calibrate` takes them."""
+    with busy("Reading the world"):
         from detente.calibration import calibrate
         from detente.prospect import simulate
 
-        economy = calibrate(_world(world), *behaviour)
+        chosen = world or next((side.world for side in sides if side.world), None)
+        economy = calibrate(_world(chosen), *behaviour)
     with busy("Solving"):
-        return simulate(economy, wanted, compared, tolerance=tolerance)
+        return simulate(economy, *sides, tolerance=tolerance)
 
 
 def _refuse_unwritable(out: Path) -> None:

@@ -22,7 +22,7 @@ def diff(
         from detente.world import World
 
         sides = Scenario.load(first), Scenario.load(second)
-        world = World.load()
+        world = World.load(next((side.world for side in sides if side.world), None))
         found = compare(*sides, world, calibrate(world))
     _print_words(found)
     _print_trade(found, world.data.attrs.get("year", ""))

@@ -218,7 +218,13 @@ class Comparison(ABC):
             ]
         else:
             lines += ["", "No country gains or loses enough to print: the two situations come to the same."]
-        return "\n".join([*lines, *self._around(), "", *self._quality()])
+        more = self._market_lines()
+        told = [*lines, *self._around(), *([""] if more else []), *more]
+        return "\n".join([*told, "", *self._quality()])
+
+    def _market_lines(self) -> list[str]:
+        """Markets of oil and gas and what came of instruments, where there are any."""
+        return []
 
     def _around(self) -> list[str]:
         """What hubs pass on and earn, where goods go around measures."""

@@ -8,6 +8,7 @@ Wedges live in the trade weights: buyers see the price e^t over cost, sellers ge
 
     cap       c = e min(m, p̄) + (1 − e) m/(1 + s), m = c e^t: sellers' mean receipts are their unit cost;
               ψ = e^(−t₀) − e^(−t) falls to the buyer, e^(−t₀) = e + (1 − e)/(1 + s); shadow costs are lost
+              at e = 1, t = ∞ where c without these sales is above p̄: sellers stop selling
     quota     min(t, log q̄ − log q) = 0, ψ = 1 − e^(−t)
     producers t of either sign: world price (or own volume) stays, at most the spare capacity more; ψ stays with them
 """
@@ -58,7 +59,7 @@ def wedged(base: Situation, instruments: Sequence[Ceiling], wedges: NDArray) -> 
                     weight[cells] *= np.exp(-theta[j] * t)
             if transit is not None and around is not None:
                 around[_inside(transit, instrument, j)] *= np.exp(-theta[j] * t)
-            part = _rent_part(instrument, float(t))
+            part = rent_part(instrument, float(t))
             pool = np.zeros((n, n))
             pool[np.ix_(instrument.importers, instrument.exporters)] = sales[cells][0] * part
             sales[cells] *= 1 - part
@@ -95,7 +96,8 @@ def _inside(transit: Transit, instrument: Ceiling, sector: int) -> NDArray[np.bo
     return inside & np.isin(np.asarray(transit.exporter), instrument.exporters)
 
 
-def _rent_part(instrument: Ceiling, t: float) -> float:
+def rent_part(instrument: Ceiling, t: float) -> float:
+    """ψ: the part of what is paid that is rent, at a wedge."""
     least = instrument.least_wedge if isinstance(instrument, PriceCap) else 0.0
     return float(np.exp(-least) - np.exp(-t))
 
@@ -105,14 +107,20 @@ def least_wedges(instruments: Sequence[Ceiling]) -> NDArray:
     return np.array([i.least_wedge if isinstance(i, PriceCap) else 0.0 for i in instruments])
 
 
+def prices(instruments: Sequence[Ceiling], wedges: NDArray, cost: NDArray) -> NDArray:
+    """What goods go for abroad [country, sector]: cost, and the margin of producers or what a capped good is worth."""
+    price = cost.copy()
+    for instrument, t in zip(instruments, wedges, strict=True):
+        if not isinstance(instrument, Quota) and np.isfinite(t):
+            price[np.ix_(instrument.exporters, instrument.sectors)] *= np.exp(t)
+    return price
+
+
 def conditions(
     instruments: Sequence[Ceiling], wedges: NDArray, now: Seen, before: Seen
 ) -> tuple[NDArray, list[Binding]]:
     """Each instrument's condition, nil where it holds, and what came of it."""
-    price = now.cost.copy()
-    for instrument, t in zip(instruments, wedges, strict=True):
-        if not isinstance(instrument, Quota):
-            price[np.ix_(instrument.exporters, instrument.sectors)] *= np.exp(t)
+    price = prices(instruments, wedges, now.cost)
     gaps, came = [], []
     for instrument, t in zip(instruments, wedges, strict=True):
         cells = np.ix_(instrument.importers, instrument.exporters, instrument.sectors)
@@ -147,12 +155,14 @@ def _condition(
 ) -> tuple[float, float, float]:
     """(condition, slack, ceiling)."""
     if isinstance(instrument, PriceCap):
-        worth = cost * np.exp(t)
+        worth = cost * np.exp(t)  # infinite where a full cap ends the sales
         if instrument.cap is not None:
             cap = instrument.cap
         else:
             reference = worth if instrument.reference == "own" else instrument.reference_ratio * world
             cap = (1 - (instrument.below or 0.0)) * reference
+        if np.isinf(t):
+            return min(float(np.log(cost / cap)), 0.0), 0.0, cap
         e, s = instrument.enforced, instrument.shadow_cost
         received = e * min(worth, cap) + (1 - e) * worth / (1 + s)
         return float(np.log(received / cost)), max(float(np.log(cap / worth)), 0.0), cap
@@ -202,6 +212,18 @@ def find_wedges(
         jacobian = jacobian + np.outer(change - jacobian @ taken, taken) / (taken @ taken)
         x, gap, fresh = x + taken, trial, False
     return x, gap
+
+
+def closing(instruments: Sequence[Ceiling], wedges: NDArray, gaps: NDArray) -> NDArray:
+    """The wedges with those of full caps that sellers do not accept set to infinity: at the cap they sell nothing.
+
+    A corner of the complementarity, exact where unit costs without these sales are above the cap (`conditions` checks it).
+    """
+    refused = [
+        isinstance(i, PriceCap) and i.enforced == 1 and i.reference_is_fixed and gap < 0
+        for i, gap in zip(instruments, gaps, strict=True)
+    ]
+    return np.where(refused, np.inf, wedges)
 
 
 def unmet(instruments: Sequence[Ceiling], wedges: NDArray, gaps: NDArray) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 from collections.abc import Sequence
+from contextlib import suppress
 
 import equinox as eqx
 import jax
@@ -12,11 +13,11 @@ from jax import Array
 from numpy.typing import NDArray
 
 from detente import equations
-from detente.complementarity import Seen, conditions, find_wedges, least_wedges, unmet, wedged
+from detente.complementarity import Seen, closing, conditions, find_wedges, least_wedges, unmet, wedged
 from detente.economy import Economy
 from detente.equations import Situation, Unknowns
-from detente.errors import ConvergenceError
-from detente.feasibility import components
+from detente.errors import ConvergenceError, InputError
+from detente.feasibility import components, refuse_stranded
 from detente.instruments import Binding, Ceiling
 from detente.search import Found, search
 from detente.shock import Shock
@@ -173,15 +174,19 @@ def _with_instruments(
     max_steps: int,
 ) -> Equilibrium:
     """The equilibrium at the wedges at which every instrument's condition holds."""
-    before = Seen(np.ones(economy.output.shape), _baseline_sales(economy))
+    before = Seen(np.ones(economy.output.shape), baseline_sales(economy))
     seen: dict[bytes, tuple[Equilibrium, NDArray, list[Binding]]] = {}
     point, steps, sweeps = None, 0, 0
 
     def gap_of(wedges: NDArray) -> NDArray:
         nonlocal point, steps, sweeps
         now = wedged(at, instruments, wedges)
-        end = search(economy, now, label, INNER * tolerance, max_steps, begin=point)
-        found = _equilibrium(end, now, label, economy, tolerance)
+        here = label
+        if np.isinf(wedges).any():  # sales that a cap ends
+            refuse_stranded(economy, np.asarray(now.trade_weight).transpose(1, 2, 0))
+            here = components(economy, np.asarray(now.trade_weight))
+        end = search(economy, now, here, INNER * tolerance, max_steps, begin=point)
+        found = _equilibrium(end, now, here, economy, tolerance)
         steps, sweeps = steps + end.steps, sweeps + end.sweeps
         point = end.point if found.converged else None
         gaps, bindings = conditions(
@@ -191,7 +196,30 @@ def _with_instruments(
         seen[wedges.tobytes()] = found, gaps, bindings
         return gaps
 
-    wedges, gaps = find_wedges(gap_of, least_wedges(instruments), tolerance)
+    def solved_from(begin: NDArray) -> tuple[NDArray, NDArray]:
+        open_ = np.isfinite(begin)
+
+        def gap_of_open(part: NDArray) -> NDArray:
+            full = begin.copy()
+            full[open_] = part
+            gaps = gap_of(full)
+            return gaps[open_] if open_.any() else gaps
+
+        if not open_.any():
+            return begin, gap_of(begin)
+        part, _ = find_wedges(gap_of_open, begin[open_], tolerance)
+        wedges = begin.copy()
+        wedges[open_] = part
+        return wedges, seen[wedges.tobytes()][1]
+
+    wedges, gaps = solved_from(least_wedges(instruments))
+    closed = closing(instruments, wedges, gaps)
+    if not abs(gaps).max() <= tolerance and np.isinf(closed).any():
+        point = None
+        with suppress(InputError):  # a buyer without another seller: then there is no such corner
+            corner, corner_gaps = solved_from(np.where(np.isinf(closed), np.inf, least_wedges(instruments)))
+            if abs(corner_gaps).max() <= tolerance:
+                wedges, gaps = corner, corner_gaps
     found, _, bindings = seen[wedges.tobytes()]
     left = float(abs(gaps).max())
     result, trouble = found.result, ""
@@ -208,7 +236,8 @@ def _with_instruments(
     )
 
 
-def _baseline_sales(economy: Economy) -> NDArray:
+def baseline_sales(economy: Economy) -> NDArray:
+    """Sales of the data year net of duties, in units of world factor income [importer, exporter, sector]."""
     paid = np.asarray(economy.trade_share) * np.asarray(economy.spending)[:, None, :]
     for rate in (economy.tariff, economy.export_tax):
         paid = paid if rate is None else paid / (1 + np.asarray(rate))

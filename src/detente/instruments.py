@@ -71,6 +71,11 @@ class PriceCap(Ceiling):
             raise InputError(f"{who}: `shadow_cost` is {self.shadow_cost}; expected a number of at least 0.")
 
     @property
+    def reference_is_fixed(self) -> bool:
+        """Whether the ceiling does not move with what the capped good itself is worth."""
+        return self.cap is not None or self.reference == "world"
+
+    @property
     def least_wedge(self) -> float:
         """The wedge that shadow costs make where the cap does not bind: −log(e + (1 − e)/(1 + s))."""
         return -float(np.log(self.enforced + (1 - self.enforced) / (1 + self.shadow_cost)))
@@ -122,7 +127,8 @@ class Producers(Ceiling):
 class Binding:
     """What came of an instrument, all but the flags as ratios to the baseline.
 
-    wedge: log of what buyers pay over what sellers get; slack: log points by which the rule is away from binding; binds;
+    wedge: log of what buyers pay over what sellers get, infinite where a cap ends the sales;
+    slack: log points by which the rule is away from binding; binds;
     seller_price: what sellers get, net of shadow costs; buyer_price: what the good is worth to its buyers; ceiling: the
     cap, the quota's quantity, or the producers' held price or output; volume: quantity of the flows; world_price: the
     sectors'.

@@ -25,6 +25,12 @@ MEANING = {
     "cost": "the rise in trade cost: 0.5 makes delivery 50 % dearer",
 }
 INSTRUMENTS = tuple(MEANING)
+RULES = {  # instruments with figures of their own, `detente.menu`
+    "price-cap": "price caps",
+    "quota": "quotas",
+    "services-ban": "bans on services",
+    "producers": "rules of producers",
+}
 DIRECTIONS = ("imports", "exports", "both")
 ONE_WAY = {"tariff": "imports", "export-tax": "exports"}  # what a country can levy at its own border
 
@@ -71,6 +77,10 @@ class Measure:
     place: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self):
+        if self.instrument in RULES:
+            raise InputError(
+                f"`{self.instrument}` has figures of its own: in Python use its class in `detente.menu`."
+            )
         _refuse_unknown("instrument", self.instrument, INSTRUMENTS)
         border = ONE_WAY.get(self.instrument)
         if not self.direction:
@@ -89,9 +99,9 @@ class Measure:
         """Codes of senders and targets. Raises `InputError` for unknown names or a country on both sides."""
         senders = labels.resolve_countries(self.by, countries)
         targets = labels.resolve_countries(self.on, countries)
-        if _is_all(self.on):
+        if is_all(self.on):
             targets = [code for code in targets if code not in senders]
-        elif _is_all(self.by):
+        elif is_all(self.by):
             senders = [code for code in senders if code not in targets]
         both = [code for code in senders if code in targets]
         if both:
@@ -111,16 +121,16 @@ class Measure:
         return _mask(*self.sides(countries), self.direction, goods, countries, sectors)
 
     def __str__(self) -> str:
-        who, singular = _subject(self.by)
-        flow = _flow(self.direction, self.sectors, _join(self.on, _country))
+        who, singular = subject(self.by)
+        flow = _flow(self.direction, self.sectors, joined(self.on, _country))
         s, its = ("s", "its") if singular else ("", "their")
         size = self.size or 0.0
-        change = _number(abs(size))
+        change = percent(abs(size))
         points = f"{change} percentage point{'' if change == '1' else 's'}"
         to_duty, off_duty = f"add{s} {points} to {its}", f"take{s} {points} off {its}"
         clause = {
             "cut": f"cut{s} {its} {flow} by {change} %",
-            "ban": f"ban{s} {'all ' if _is_all(self.sectors) else ''}{flow}",
+            "ban": f"ban{s} {'all ' if is_all(self.sectors) else ''}{flow}",
             "tariff": f"{off_duty if size < 0 else to_duty} duty on {flow}",
             "export-tax": f"{off_duty if size < 0 else to_duty} tax on {flow}",
             "cost": f"{'lower' if size < 0 else 'raise'}{s} the cost of {its} {flow} by {change} %",
@@ -132,9 +142,9 @@ class Measure:
         unit = "points" if self.instrument in ONE_WAY else "%"
         hints = []
         if self.range:
-            hints.append(f"range {_number(self.range[0])} to {_number(self.range[1])} {unit}")
+            hints.append(f"range {percent(self.range[0])} to {percent(self.range[1])} {unit}")
         if self.in_data:
-            hints.append(f"{_number(self.in_data)} % is already in the data year")
+            hints.append(f"{percent(self.in_data)} % is already in the data year")
         if self.basis:
             hints.append(self.basis)
         return f" ({'; '.join(hints)})" if hints else ""
@@ -166,7 +176,7 @@ class Lifting:
         if self.package is not None and not isinstance(self.package, int):
             raise InputError(f"`package` is {self.package!r}; expected a whole number, as 6.")
         if self.instrument:
-            _refuse_unknown("instrument", self.instrument, INSTRUMENTS)
+            _refuse_unknown("instrument", self.instrument, [*INSTRUMENTS, *RULES])
         _refuse_unknown("direction", self.direction, DIRECTIONS)
         for key in ("by", "on", "sectors"):
             _refuse_unless_names(key, getattr(self, key))
@@ -200,7 +210,7 @@ class Lifting:
 
     def sentence(self, verb: str, end: str = "") -> str:
         """`The United States lifts all its measures on Russia that the executive alone can end.`"""
-        who, singular = _subject(self.by)
+        who, singular = subject(self.by)
         s, its = ("s", "its") if singular else ("", "their")
         what = (
             f"{its} part of the measure `{self.id}`" if self.id else f"all {its} {_PLURAL[self.instrument]}"
@@ -208,8 +218,8 @@ class Lifting:
         if self.package is not None:
             what += f" of package {self.package}"
         direction = ONE_WAY.get(self.instrument, self.direction)
-        target = "" if _is_all(self.on) else _join(self.on, _country)
-        if self.instrument or direction != "both" or not _is_all(self.sectors):
+        target = "" if is_all(self.on) else joined(self.on, _country)
+        if self.instrument or direction != "both" or not is_all(self.sectors):
             scope = f" on {_flow(direction, self.sectors, target)}"
         else:
             scope = f" on {target}" if target else ""
@@ -225,7 +235,7 @@ def named(sender: str) -> str:
 
 def in_short(direction: str, sectors: Names, size: float) -> str:
     """`imports of coal by 98 %`."""
-    return f"{_flow(direction, sectors, '')} by {_number(size)} %"
+    return f"{_flow(direction, sectors, '')} by {percent(size)} %"
 
 
 def spoken(day: datetime.date | str) -> str:
@@ -313,6 +323,7 @@ _PLURAL = {
     "tariff": "tariffs",
     "export-tax": "export taxes",
     "cost": "added costs",
+    **RULES,
 }
 _FLOW = {
     "imports": ("imports", "of", "from"),
@@ -327,11 +338,12 @@ _COUNTRY_GROUPS = {
     "coalition": "the coalition",
     "west-33": "the West of 33 countries",
     "brics": "the BRICS countries",
+    "opec-plus": "the OPEC+ countries",
     "hubs": "the re-export hubs",
     "transit-hubs": "the transit hubs",
     "bystanders": "the bystanders",
 }
-_MANY = {"all", "brics", "hubs", "transit-hubs", "bystanders", "xco", "xrw"}
+_MANY = {"all", "brics", "opec-plus", "hubs", "transit-hubs", "bystanders", "xco", "xrw"}
 _ARTICLE = ("United ", "Netherlands", "Philippines", "DR Congo")
 _SECTOR_GROUPS = {
     "agri-food": "farm products and food",
@@ -341,6 +353,8 @@ _SECTOR_GROUPS = {
     "oil-gas": "crude oil and gas",
     "refined-oil": "refined oil",
     "oil": "crude and refined oil",
+    "crude": "crude oil",
+    "gas": "natural gas",
     "high-tech": "high-tech goods",
     "transport": "transport services",
     "finance": "financial services",
@@ -360,7 +374,7 @@ def _country(name: str) -> str:
     return f"the {text}" if text.startswith(_ARTICLE) else text
 
 
-def _sector(name: str) -> str:
+def sector_phrase(name: str) -> str:
     """A sector or group as a sentence has it: `crude oil and gas`, `IT services`; an unknown code stays."""
     if name.casefold() in _SECTOR_GROUPS:
         return _SECTOR_GROUPS[name.casefold()]
@@ -377,11 +391,12 @@ def _parts(names: Names) -> list[str]:
     return [part.strip() for entry in entries for part in entry.split(",") if part.strip()]
 
 
-def _is_all(names: Names) -> bool:
+def is_all(names: Names) -> bool:
+    """Whether the names are the word `all`."""
     return [name.casefold() for name in _parts(names)] == [labels.EVERYTHING]
 
 
-def _join(names: Names, phrase: Callable[[str], str], most: int = 5) -> str:
+def joined(names: Names, phrase: Callable[[str], str], most: int = 5) -> str:
     """`the United States, Japan and 7 others` for codes and groups as written."""
     parts = [phrase(name) for name in _parts(names)]
     if len(parts) > most:
@@ -392,19 +407,19 @@ def _join(names: Names, phrase: Callable[[str], str], most: int = 5) -> str:
     return f"{', '.join(parts[:-1])}{comma} and {parts[-1]}"
 
 
-def _subject(by: Names) -> tuple[str, bool]:
+def subject(by: Names) -> tuple[str, bool]:
     """The sender as a sentence begins with it, and whether its verb is singular."""
-    text, names = _join(by, _country), _parts(by)
+    text, names = joined(by, _country), _parts(by)
     return f"{text[:1].upper()}{text[1:]}", len(names) == 1 and names[0].casefold() not in _MANY
 
 
 def _flow(direction: str, sectors: Names, partner: str) -> str:
     """`imports of goods from Russia`, `trade with Russia`, `exports of steel`."""
     noun, of, preposition = _FLOW[direction]
-    what = "" if _is_all(sectors) else f" {of} {_join(sectors, _sector)}"
+    what = "" if is_all(sectors) else f" {of} {joined(sectors, sector_phrase)}"
     return f"{noun}{what}{f' {preposition} {partner}' if partner else ''}"
 
 
-def _number(share: float) -> str:
+def percent(share: float) -> str:
     """A share as a percentage without the sign, six digits at most: 0.57 is `57`, 0.9999 is `99.99`."""
     return f"{100 * share:.6g}".replace("-", "−")

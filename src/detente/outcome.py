@@ -1,21 +1,24 @@
 """Two situations compared: who trades more, who gains, who loses, labelled and in units people use."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from detente import labels
+from detente import labels, market
 from detente.comparison import Comparison
 from detente.decomposition import first_order
 from detente.economy import Economy
 from detente.equilibrium import TOLERANCE, Equilibrium, solve
 from detente.errors import InputError
+from detente.instruments import Ceiling
+from detente.market import InstrumentResult, Market, instrument_results, markets
 from detente.scenario import BASELINE, Scenario
 from detente.shock import Shock
 from detente.welfare import POINTS, split
@@ -30,6 +33,8 @@ LONG_NAMES = {
     "wage": ("percent", "Wage, against world factor income"),
     "consumer_price": ("percent", "Consumer price, against world factor income"),
     "price": ("percent", "Price index of buyers"),
+    "rent": ("money", "Rents of price caps, quotas and held prices"),
+    "rent_before": ("money", "Rents of price caps, quotas and held prices before"),
     "output": ("percent", "Value of output"),
     "output_before": ("money", "Value of output before"),
     "output_after": ("money", "Value of output after"),
@@ -70,9 +75,9 @@ class Outcome(Comparison):
     """The comparison of two solved situations; `data` holds the results as an xarray Dataset.
 
     `data` variables: real_income, real_wage, wage, consumer_price [country], price, output [country, sector], in percent
-    of the situation compared with; equivalent_variation, income_before [country], output_before, output_after [country,
-    sector], in the unit of `.money` (USD billion for the embedded world), world factor income being the numéraire.
-    Where goods go around measures, also re_exports_before, re_exports_after, margin_income_before and
+    of the situation compared with; equivalent_variation, income_before, rent, rent_before [country], output_before,
+    output_after [country, sector], in the unit of `.money` (USD billion for the embedded world), world factor income being
+    the numéraire. Where goods go around measures, also re_exports_before, re_exports_after, margin_income_before and
     margin_income_after [country], what each hub passes on and earns by it, in the same unit.
     Real income is exact: spending, net of transfers and with policy revenue, over the consumer price index.
     """
@@ -115,6 +120,8 @@ class Outcome(Comparison):
             "real_wage": (country, _percent(ratio["wage_change"] / ratio["consumer_price_change"])),
             "wage": (country, _percent(ratio["wage_change"])),
             "consumer_price": (country, _percent(ratio["consumer_price_change"])),
+            "rent": (country, np.asarray(b.rent) * self._unit),
+            "rent_before": (country, np.asarray(a.rent) * self._unit),
             "price": (both, _percent(ratio["price_change"])),
             "output": (both, _percent(growth)),
             "output_before": (both, made * self._unit),
@@ -146,6 +153,52 @@ class Outcome(Comparison):
             name
             for name, one, other in zip(names, differs[here], differs[:, here], strict=True)
             if one or other
+        }
+
+    @cached_property
+    def instrument_results(self) -> dict[str, list[InstrumentResult]]:
+        """What came of each price cap, quota and producers' rule, "before" and "after"."""
+        return {
+            when: instrument_results(self.economy, side, self._unit) for when, side in self._sides().items()
+        }
+
+    @property
+    def instruments(self) -> pd.DataFrame:
+        """What came of each instrument, one row each: columns of `InstrumentResult`, and `situation`; `rent` summed."""
+        rows = [
+            {"situation": self.against if when == "before" else self.scenario}
+            | {**vars(result), "rent": result.total_rent}
+            for when, results in self.instrument_results.items()
+            for result in results
+        ]
+        columns = ["situation", *InstrumentResult.__dataclass_fields__]
+        return pd.DataFrame(rows, columns=columns)
+
+    @cached_property
+    def markets(self) -> list[Market]:
+        """Exports of the focus country in goods with an instrument, and of crude, pipeline gas and LNG where apart."""
+        if self.focus not in self.economy.countries:
+            return []
+        sides = self._sides()
+        return markets(self.economy, sides["before"], sides["after"], self.focus, self._unit)
+
+    def _market_lines(self) -> list[str]:
+        return market.summary(self.markets, self.instrument_results["after"], self.money)
+
+    def to_json(self) -> dict[str, Any]:
+        """That of a comparison, with `instruments` and `markets` where there are any (docs/json.md)."""
+        told = {
+            when: [each.to_json() for each in results] for when, results in self.instrument_results.items()
+        }
+        return super().to_json() | {
+            "instruments": told,
+            "markets": [each.to_json() for each in self.markets],
+        }
+
+    def _sides(self) -> dict[str, tuple[Sequence[Ceiling], Equilibrium]]:
+        return {
+            "before": (self.shock_before.instruments, self.before),
+            "after": (self.shock_after.instruments, self.after),
         }
 
     @cached_property

@@ -192,6 +192,7 @@ def _page(
         against=outcome.against,
         over=expected_over(outcome),
         prospect=_by_outcome(prospect, target, parties) if (prospect := _prospect(outcome)) else None,
+        instruments=_instruments(outcome),
         target=labels.country_name(target),
         split=_split_table(*split),
         data={"year": "", "limits": []} | outcome.provenance["data"],
@@ -233,6 +234,10 @@ def _tables(outcome: "Comparison", target: str) -> dict[str, str]:
         )
     if prospect := _prospect(outcome):
         found["outcomes.csv"] = _csv(prospect.rows(target))
+    if shown := _instruments(outcome):
+        found["markets.csv"] = _csv(shown["figures"])
+        if shown["rows"]:
+            found["instruments.csv"] = _csv(shown["rows"])
     return found
 
 
@@ -256,6 +261,24 @@ def _split_csv(outcome: "Comparison") -> dict[str, str]:
     names = {"real_income": "real_income_percent", "equivalent_variation": worth}
     rows = [{names.get(key, key): value for key, value in row.items()} for row in split_by_country(outcome)]
     return {"welfare_split.csv": _csv(rows)}
+
+
+def _instruments(outcome: "Comparison") -> dict[str, Any] | None:
+    """What the section on markets and instruments shows, None where there is nothing to show."""
+    from . import market
+    from .outcome import Outcome
+
+    if not isinstance(outcome, Outcome) or not outcome.markets:
+        return None
+    results = outcome.instrument_results["after"]
+    return {
+        "seller": labels.country_name(outcome.focus),
+        "markets": [market.cells(each) for each in outcome.markets],
+        "buyers": [market.buyers(each, outcome.money) for each in outcome.markets],
+        "told": [(each.name, market.told(each, outcome.money)) for each in results],
+        "figures": [row for each in outcome.markets for row in market.figures_of(each)],
+        "rows": outcome.instruments.to_dict("records"),
+    }
 
 
 def _prospect(outcome: "Comparison") -> "Prospect | None":

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from detente.acts import Imposition, Keeping, Snapback, Suspension
+from detente.board import KINDS, read_rule
 from detente.errors import InputError
 from detente.measure import Lifting, Measure
+from detente.menu import Rule
 from detente.scenario_file import Source
 
 ACTS = {"lift": Lifting, "keep": Keeping, "suspend": Suspension, "snapback": Snapback, "impose": Imposition}
-Step = Measure | Lifting | Imposition
+Step = Measure | Rule | Lifting | Imposition
 
 
 def read_steps(source: Source, path: Sequence[str | int] = ()) -> tuple[Step, ...]:
@@ -26,6 +28,8 @@ def _step(entry: Mapping[str, Any], place: str) -> Step:
         for key, act in ACTS.items():
             if key in entry:
                 return act(**entry[key], place=place)
+        if entry.get("instrument") in KINDS:
+            return read_rule(entry, place)
         span = {"range": tuple(entry["range"])} if "range" in entry else {}
         return Measure(**{**entry, **span}, place=place)
     except InputError as problem:
