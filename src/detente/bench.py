@@ -21,6 +21,7 @@ from detente.economy import Economy
 from detente.errors import InputError, unknown_name
 from detente.evidence import Ledger, load_ledger
 from detente.law import LAPSED, LIFTED, LegalMeasure
+from detente.market import MarketSide
 from detente.outcome import Outcome, simulate
 from detente.quantity import RECORDED, Quantity, Setting
 from detente.scenario import Scenario
@@ -291,6 +292,62 @@ def output(bench: Bench, setting: Setting, scenario: str, against: str, party: s
     return 100 * (_ratio(float(part["output_after"].sum()), float(part["output_before"].sum())) - 1)
 
 
+def market(
+    bench: Bench, setting: Setting, scenario: str, against: str, exporter: str, sectors: str, figure: str
+) -> float:
+    """Change in a figure of an exporter's market, percent: price, contract, buyer_price, world_price, volume, revenue."""
+    sides = _market(bench, setting, scenario, against, exporter, sectors)
+    before, after = (_figure(side, figure) for side in sides)
+    return 100 * (_ratio(after, before) - 1)
+
+
+def discount(
+    bench: Bench, setting: Setting, scenario: str, against: str, exporter: str, sectors: str
+) -> float:
+    """By how much what an exporter gets abroad is below the world price under `scenario`, percent of that price."""
+    return _market(bench, setting, scenario, against, exporter, sectors)[1].discount
+
+
+def market_part(
+    bench: Bench,
+    setting: Setting,
+    scenario: str,
+    beside: str,
+    against: str,
+    exporter: str,
+    sectors: str,
+    figure: str,
+) -> float:
+    """Rise of a figure of a market under `scenario`, in percent of its rise under `beside`."""
+    given = exporter, sectors, figure
+    part, whole = (market(bench, setting, name, against, *given) for name in (scenario, beside))
+    return 100 * _ratio(part, whole)
+
+
+def rent(bench: Bench, setting: Setting, scenario: str, against: str, party: str) -> float:
+    """What a party gets of the rents of price caps and quotas under `scenario`, USD billion a year."""
+    outcome = bench.outcome(setting, scenario, against)
+    return float(outcome.data["rent"].sel(country=_members(outcome, party)).sum())
+
+
+def _market(
+    bench: Bench, setting: Setting, scenario: str, against: str, exporter: str, sectors: str
+) -> tuple[MarketSide, MarketSide]:
+    outcome = bench.outcome(setting, scenario, against)
+    for found in outcome.markets:
+        if (found.exporter, found.sector) == (exporter, sectors):
+            return found.before, found.after
+    known = ", ".join(f"{found.exporter} {found.sector}" for found in outcome.markets) or "none"
+    raise InputError(f"`{scenario}` has no market of {exporter} in {sectors}; it has {known}.")
+
+
+def _figure(side: MarketSide, figure: str) -> float:
+    known = [name for name in MarketSide.__dataclass_fields__ if name not in ("buyers", "discount")]
+    if figure not in known:
+        raise unknown_name("figure of a market", figure, known)
+    return float(getattr(side, figure))
+
+
 def _flow(
     bench: Bench,
     setting: Setting,
@@ -321,6 +378,7 @@ MODEL: dict[str, Callable[..., float]] = {
     for function in (
         real_income, worth, worth_per_head, worth_of_following, relative_loss, relative_worth, burden_above_fair,
         part_of_gain, trade, trade_worth, import_share, share_gained, gap_filled, income_gained, output,
+        market, discount, market_part, rent,
     )
 }  # fmt: skip
 
