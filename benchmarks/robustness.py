@@ -5,8 +5,8 @@ all deficit closures. A draw has bans over many pairs, trade costs up to × 10, 
 100 %, cuts and lifted cuts, and trade elasticities from 1.5 to 15 by sector. How the economy behaves is drawn as well:
 Cobb–Douglas or nested CES with elasticities from 0 to 2 and some energy goods, factors mobile, stuck or in between, natural
 resources in some sectors. "Solved" means that the equilibrium conditions, written out in `benchmarks.conditions` once more
-in NumPy from the economy and the shock alone, hold to 1e-9 at the returned prices and spending; the solver's own figure is
-not used. "Refused" means an exception of détente's own kind. Anything else is a silent failure and makes the exit code 1.
+in NumPy from the economy and the shock alone, hold to 1e-9 at the returned prices and spending (sales, which follow prices
+with the trade elasticity, to 1e-9 times the largest of these); the solver's own figure is not used. "Refused" means an exception of détente's own kind. Anything else is a silent failure and makes the exit code 1.
 """
 
 import argparse
@@ -189,6 +189,8 @@ def _verdict(draw: Generator, place: str, closure: str) -> tuple[str, str, float
         return how, "UNTYPED EXCEPTION", np.nan, f"{type(failure).__name__}: {failure}"
     with np.errstate(all="ignore"):
         left = gaps(economy, shock, found)
+    for what in ("reported output", "reported value added"):  # sales follow prices with the trade elasticity
+        left[what] /= ELASTICITY[1]
     name, worst = max(left.items(), key=lambda item: np.nan_to_num(item[1], nan=np.inf))
     if not np.isfinite(list(left.values())).all():
         return how, "NOT FINITE", np.nan, f"{name} is {worst}"

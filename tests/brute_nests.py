@@ -17,19 +17,21 @@ from scipy.optimize import root
 
 from tests import brute_force
 
-NESTS = ("value_added", "energy", "inputs", "energy_mix", "consumption", "consumption_energy")
+NESTS = ("value_added", "energy", "inputs", "energy_mix", "gas_mix", "consumption", "consumption_energy")
 
 
 @dataclass(frozen=True)
 class Primitives:
     """trade: technology, tastes and duties (its input and consumption shares serve as CES weights). Elasticities by nest.
 
-    energy_goods: places of the energy goods; mobility: μ; resource_share: ρ, resource, talent (A): [country, sector].
+    energy_goods, gas_goods: places of the energy goods, and of those that are one gas; mobility: μ; resource_share: ρ,
+    resource, talent (A): [country, sector].
     """
 
     trade: brute_force.Primitives
     elasticity: dict[str, float]
     energy_goods: tuple[int, ...]
+    gas_goods: tuple[int, ...]
     mobility: float
     resource_share: np.ndarray
     resource: np.ndarray
@@ -61,9 +63,17 @@ class Levels:
 
 
 def random_primitives(
-    seed: int, elasticity: dict[str, float], mobility: float, resources: bool, countries: int = 3
+    seed: int,
+    elasticity: dict[str, float],
+    mobility: float,
+    resources: bool,
+    gas: bool = False,
+    countries: int = 3,
 ) -> Primitives:
-    """A random economy of four sectors, the first two energy; with `resources`, sectors 0 and 3 have their own."""
+    """A random economy of four sectors, the first two energy; with `resources`, sectors 0 and 3 have their own.
+
+    gas: sectors 0 and 1 are one gas, and sector 2 is energy too.
+    """
     draw = np.random.default_rng(seed)
     shape = (countries, 4)
     share = np.zeros(shape)
@@ -72,7 +82,8 @@ def random_primitives(
     return Primitives(
         trade=brute_force.random_primitives(seed, countries, 4),
         elasticity=elasticity,
-        energy_goods=(0, 1),
+        energy_goods=(0, 1, 2) if gas else (0, 1),
+        gas_goods=(0, 1) if gas else (),
         mobility=mobility,
         resource_share=share,
         resource=draw.uniform(0.5, 2, shape),
@@ -88,13 +99,24 @@ def ces(weights: np.ndarray, prices: np.ndarray, elasticity: float) -> tuple[flo
     return float(parts.sum() ** (1 / (1 - elasticity))), parts / parts.sum()
 
 
+def fuels(weights: np.ndarray, price: np.ndarray, given: Primitives) -> tuple[float, np.ndarray]:
+    """The bundle of energy goods (the first `len(gas_goods)` of them one gas): price and share of each."""
+    mix, gases = given.elasticity["energy_mix"], len(given.gas_goods)
+    if not gases:
+        return ces(weights, price, mix)
+    part = weights[:gases].sum()
+    gas, of_gas = ces(weights[:gases] / part, price[:gases], given.elasticity["gas_mix"])
+    index, split = ces(np.r_[part, weights[gases:]], np.r_[gas, price[gases:]], mix)
+    return index, np.r_[split[0] * of_gas, split[1:]]
+
+
 def bundle(
     weights: np.ndarray, price: np.ndarray, given: Primitives, among: float, against: float
 ) -> tuple[float, np.ndarray]:
     """Energy goods in a nest, the others in one, the two against each other: price and share of each good."""
     energy = np.array([j in given.energy_goods for j in range(len(price))])
     total = np.array([weights[energy].sum(), weights[~energy].sum()])
-    fuel, of_fuel = ces(weights[energy] / total[0], price[energy], given.elasticity["energy_mix"])
+    fuel, of_fuel = fuels(weights[energy] / total[0], price[energy], given)
     other, of_other = ces(weights[~energy] / total[1], price[~energy], among)
     index, split = ces(total / total.sum(), np.array([fuel, other]), against)
     share = np.zeros(len(price))

@@ -20,7 +20,7 @@ from tests.test_behaviour import mild, resources
 
 STEP, SIX_DIGITS = 1e-5, 1e-6
 AROUND = (0.0, 0.9, 0.999, 1 - 1e-9, 1.0, 1 + 1e-6, 1.1)
-GOODS, ENERGY = 5, (0, 3)
+GOODS, ENERGY, GAS = 5, (0, 3, 4), (3, 4)
 
 
 def _example() -> tuple:
@@ -30,7 +30,7 @@ def _example() -> tuple:
     v[0, 0] = 1.0  # a user of no inputs
     gamma = draw.dirichlet(np.ones(GOODS), (3, GOODS)).transpose(0, 2, 1) * (1 - v)[:, None, :]
     alpha = draw.dirichlet(np.ones(GOODS), 3)
-    shares = nests.recipe(gamma, alpha, ENERGY)
+    shares = nests.recipe(gamma, alpha, ENERGY, GAS)
     prices = (jnp.asarray(draw.normal(0, 0.5, (3, GOODS))) for _ in range(2))
     return (*prices, jnp.asarray(v), shares)
 
@@ -54,7 +54,9 @@ def _all_results(nest: Substitution) -> jax.Array:
 def _at(name: str, value: jax.Array | float) -> Substitution:
     """Unequal elasticities, one of them set."""
     plain = Substitution.of(
-        **dict(zip(KEYS, (0.5, 0.3, 0.2, 0.7, 0.9, 0.4), strict=True)), energy_goods=ENERGY
+        **dict(zip(KEYS, (0.5, 0.3, 0.2, 0.7, 3.0, 0.9, 0.4), strict=True)),
+        energy_goods=ENERGY,
+        gas_goods=GAS,
     )
     return dataclasses.replace(plain, **{name: jnp.asarray(value)})
 
@@ -72,7 +74,9 @@ def test_derivatives_by_elasticities_are_central_differences(name: str, value: f
 def test_gradients_by_prices_are_central_differences(value: float):
     """All elasticities alike, which is where the energy nest is none; reverse mode, by every price at once."""
     paid, price, v, recipe = _example()
-    nest = Substitution.of(value_added=value, inputs=value, consumption=value, energy_goods=ENERGY)
+    nest = Substitution.of(
+        value_added=value, inputs=value, consumption=value, energy_goods=ENERGY, gas_goods=GAS
+    )
     weights = jnp.linspace(0.5, 1.5, v.size).reshape(v.shape)
 
     def outcome(p: jax.Array) -> jax.Array:
@@ -114,7 +118,12 @@ def test_costs_and_demand_are_those_of_the_plain_formulas(value: float, wide: fl
             if part == 1:
                 assert float(costs.log_cost[n, k]) == pytest.approx(float(w[n, k]), abs=1e-12)
                 continue
-            fuel = mean(list(fuel_shares), list(p[n, list(ENERGY)]), numbers["energy_mix"])
+            gas = mean(list(np.asarray(recipe.gas)[n, :, k]), list(p[n, list(GAS)]), numbers["gas_mix"])
+            fuel = mean(
+                [*fuel_shares, float(recipe.gas_share[n, k])],
+                [*p[n, list(ENERGY)], gas],
+                numbers["energy_mix"],
+            )
             other = mean(list(other_shares), list(p[n]), numbers["inputs"])
             inputs = mean([share, 1 - share], [fuel, other], numbers["energy"])
             cost = mean([part, 1 - part], [w[n, k], inputs], numbers["value_added"])
@@ -137,7 +146,7 @@ def test_an_equilibrium_moves_smoothly_through_one(name: str):
     def real(value: float) -> np.ndarray:
         nest = {"value_added": 0.5, "inputs": 0.4, "energy": 0.2, "consumption": 0.8, name: value}
         how = economy.with_behaviour(
-            substitution=Substitution.of(**nest, energy_goods=(0, 1)),
+            substitution=Substitution.of(**nest, energy_goods=(0, 1), gas_goods=(0, 1)),
             factor_mobility=2.0,
             resource_share=share,
         )

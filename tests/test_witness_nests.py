@@ -21,11 +21,12 @@ COMPLEMENTS = {
     "energy": 0.1,
     "inputs": 0.2,
     "energy_mix": 0.6,
+    "gas_mix": 4.0,
     "consumption": 0.9,
     "consumption_energy": 0.3,
 }
 LEONTIEF = dict.fromkeys(brute.NESTS, 0.0)
-SUBSTITUTES = dict(zip(brute.NESTS, (1.7, 1.3, 1.0, 2.0, 1.4, 1.1), strict=True))
+SUBSTITUTES = dict(zip(brute.NESTS, (1.7, 1.3, 1.0, 2.0, 3.0, 1.4, 1.1), strict=True))
 SETTINGS = {
     "stuck": (ONE, 1.0, False),
     "partly stuck": (ONE, 1.5, False),
@@ -37,6 +38,8 @@ SETTINGS = {
     "complements, partly stuck, resources": (COMPLEMENTS, 1.5, True),
     "Leontief, partly stuck, resources": (LEONTIEF, 3.0, True),
     "substitutes, stuck, resources": (SUBSTITUTES, 1.0, True),
+    "complements, one gas": (COMPLEMENTS, np.inf, False, True),
+    "complements, one gas, partly stuck, resources": (COMPLEMENTS, 1.5, True, True),
 }
 
 
@@ -54,7 +57,9 @@ def economy_of(given: brute.Primitives, levels: brute.Levels, closure: str) -> E
         trade_elasticity=given.trade.theta,
         tariff=given.trade.tariff,
         export_tax=given.trade.export_tax,
-        substitution=Substitution.of(**given.elasticity, energy_goods=given.energy_goods),
+        substitution=Substitution.of(
+            **given.elasticity, energy_goods=given.energy_goods, gas_goods=given.gas_goods
+        ),
         factor_mobility=given.mobility,
         resource_share=given.resource_share,
         closure=closure,

@@ -121,7 +121,7 @@ def world_table(buyer: str, seller: str) -> str:
     plain = calibrate(World.load(), deficits="balanced")
     goods = [plain.sectors.index(good) for good in ENERGY if good in plain.sectors]
     n, i = plain.countries.index(buyer), plain.countries.index(seller)
-    short = Substitution.of(**SHORT, energy_goods=tuple(goods))
+    short = Substitution.of(**SHORT, energy_goods=tuple(goods), gas_goods=())
     behaviours = {
         "Cobb–Douglas, one wage": plain,
         "complements, one wage": plain.with_behaviour(substitution=short),

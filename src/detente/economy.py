@@ -244,7 +244,7 @@ def _nests(given: Substitution | None, sectors: int) -> Substitution | None:
 
 
 def _recipe(given: Substitution | None, gamma: NDArray, alpha: NDArray) -> Recipe | None:
-    return None if given is None else recipe(gamma, alpha, given.energy_goods)
+    return None if given is None else recipe(gamma, alpha, given.energy_goods, given.gas_goods)
 
 
 def _mobility(given: float) -> Array | None:

@@ -24,6 +24,7 @@ from detente.nests import Substitution
 DEFAULT = "long"
 SUPPLIES = ("coal", "oil", "ores", "other_mining")
 ENERGY = ("energy", "energy_mix", "consumption_energy")
+GAS = ("B06P", "B06L")  # one gas to its users, by pipe and liquefied
 _KINDS = {"['number', 'string']": "a number, as 0.15, or a named set of the oil market"}
 
 
@@ -41,7 +42,7 @@ class Value(NamedTuple):
 class Horizon:
     """A set of parameters. `values` holds each by key, with its range and source; keys as in `detente horizon show long`.
 
-    value_added, energy, inputs, energy_mix, consumption, consumption_energy: elasticities of the nests
+    value_added, energy, inputs, energy_mix, gas_mix, consumption, consumption_energy: elasticities of the nests
     (`detente.nests.Substitution`); mobility: of factors, from 1 to infinity; trade_elasticity_scale: on every θ; coal, oil,
     ores, other_mining: supply elasticities, where a set has them. overrides: {key: what the user gave}; base: the set's
     name.
@@ -133,11 +134,15 @@ class Horizon:
         sectors = economy.sectors
         energy = energy_sectors(sectors)
         mines = {key: resource_sectors(key, sectors) for key in self.supplies}
-        self._refuse_idle(energy, mines)
+        self._refuse_idle(energy, mines, gas_sectors(sectors))
         nests = {key: self[key] for key in NESTS}
+        if not gas_sectors(sectors):
+            nests["gas_mix"] = nests["energy_mix"]
         if any(value != 1 for value in nests.values()):
             goods = tuple(sectors.index(code) for code in energy)
-            economy = economy.with_behaviour(substitution=Substitution.of(**nests, energy_goods=goods))
+            gas = tuple(sectors.index(code) for code in gas_sectors(sectors))
+            made = Substitution.of(**nests, energy_goods=goods, gas_goods=gas)
+            economy = economy.with_behaviour(substitution=made)
         if np.isfinite(self["mobility"]):
             economy = economy.with_behaviour(factor_mobility=self["mobility"])
         if self["trade_elasticity_scale"] != 1:
@@ -157,12 +162,19 @@ class Horizon:
                 share[:, k] = np.where((v[:, k] > 0) & (made[:, k] > 0), wanted, 0.0)
         return share
 
-    def _refuse_idle(self, energy: Sequence[str], mines: Mapping[str, Sequence[str]]) -> None:
+    def _refuse_idle(
+        self, energy: Sequence[str], mines: Mapping[str, Sequence[str]], gas: Sequence[str]
+    ) -> None:
         for key in self.overrides:
             if key in ENERGY and not energy:
                 raise InputError(
                     f"`{key}` has no effect: this world has no sector of energy ({', '.join(_members('energy'))}). "
                     f"Leave it out, or use a world that has one."
+                )
+            if key == "gas_mix" and not gas:
+                raise InputError(
+                    "`gas_mix` has no effect: this world does not tell gas by pipe from LNG. Leave it out, or use the "
+                    "world `energy`."
                 )
             if key in SUPPLIES and not mines[key]:
                 raise InputError(
@@ -281,6 +293,11 @@ def _within(codes: Sequence[str], known: Sequence[str]) -> list[str]:
     """Those of `known` that are one of `codes` or, of codes of three characters and more, one with a letter behind it."""
     parts = re.compile("|".join(f"{re.escape(code)}{'[A-Z]?' if len(code) > 2 else ''}" for code in codes))
     return [code for code in known if parts.fullmatch(code)]
+
+
+def gas_sectors(known: Sequence[str]) -> list[str]:
+    """Gas by pipe and liquefied, where a world tells them apart."""
+    return list(GAS) if set(GAS) <= set(known) else []
 
 
 def energy_sectors(known: Sequence[str]) -> list[str]:

@@ -60,11 +60,12 @@ def demand_elasticities(economy: Economy) -> NDArray:
     nest = economy.substitution or Substitution.of()
     fuel = np.isin(np.arange(len(economy.sectors)), nest.energy_goods)
     eps, eta, xi, zeta = (float(x) for x in (nest.inputs, nest.energy, nest.energy_mix, nest.value_added))
+    gas = np.isin(np.arange(len(economy.sectors)), nest.gas_goods), float(nest.gas_mix)
     phi, eta_c = float(nest.consumption), float(nest.consumption_energy)
     m = gamma.sum(axis=1, keepdims=True)
-    by_producers = _own(gamma, fuel, m, (eps, xi, eta), zeta * (1 - m))
+    by_producers = _own(gamma, fuel, gas, m, (eps, xi, eta), zeta * (1 - m))
     wants = alpha[:, :, None]
-    by_households = _own(wants, fuel, wants.sum(axis=1, keepdims=True), (phi, xi, eta_c), np.ones(1))
+    by_households = _own(wants, fuel, gas, wants.sum(axis=1, keepdims=True), (phi, xi, eta_c), np.ones(1))
     used = gamma * np.asarray(economy.output)[:, None, :]
     eaten = wants * np.asarray(economy.income)[:, None, None]
     total = used.sum(axis=2) + eaten[:, :, 0]
@@ -73,20 +74,31 @@ def demand_elasticities(economy: Economy) -> NDArray:
 
 
 def _own(
-    share: NDArray, fuel: NDArray, total: NDArray, nests: tuple[float, float, float], top: NDArray
+    share: NDArray,
+    fuel: NDArray,
+    gas: tuple[NDArray, float],
+    total: NDArray,
+    nests: tuple[float, float, float],
+    top: NDArray,
 ) -> NDArray:
     """−[within (1 − b) + between b (1 − g) + top b g], b being the good's share in its nest, g the nest's in `total`.
 
-    share [country, good, user]; nests: elasticity among other goods, among energy goods, between the two; top: of the whole
-    by its own price.
+    share [country, good, user]; fuel, gas: which goods are energy, which are gas, with the elasticity among these; nests:
+    elasticity among other goods, among energy goods, between the two; top: of the whole by its own price. A gas has one
+    nest more: its elasticity is −among (1 − a) + a × the above, a being its share in gas and b that of gas.
     """
+    is_gas, among = gas
+    all_gas = share[:, is_gas].sum(axis=1, keepdims=True)
+    part = np.divide(share, all_gas, out=np.ones_like(share), where=is_gas[None, :, None] & (all_gas > 0))
+    share = np.where(is_gas[None, :, None], all_gas, share)
     others, fuels, between = nests
-    energy = share[:, fuel].sum(axis=1, keepdims=True)
+    energy = (share[:, fuel] * part[:, fuel]).sum(axis=1, keepdims=True)
     nest = np.where(fuel[None, :, None], energy, total - energy)
     b = np.divide(share, nest, out=np.zeros_like(share), where=nest > 0)
     g = np.divide(nest, total, out=np.zeros_like(nest), where=np.broadcast_to(total > 0, nest.shape))
     within = np.where(fuel, fuels, others)[None, :, None]
-    return -(within * (1 - b) + between * b * (1 - g) + top * b * g)
+    whole = within * (1 - b) + between * b * (1 - g) + top * b * g
+    return -(among * (1 - part) + part * whole)
 
 
 class Response(NamedTuple):

@@ -1,9 +1,9 @@
 """Nested CES above the Armington nest, in changes: how costs and spending follow prices.
 
     unit cost   ─ζ─ value added
-                 └─ inputs ─η─ energy          ─ξ─ each energy good
+                 └─ inputs ─η─ energy          ─ξ─ each energy good, gas ─ξ_g─ by pipe, liquefied
                             └─ other materials ─ε─ each other good
-    consumption ─η_c─ energy ─ξ─ each energy good
+    consumption ─η_c─ energy ─ξ─ each energy good, gas ─ξ_g─ by pipe, liquefied
                  └── other goods ─φ─ each other good
 
 An elasticity of one is the logarithmic (Cobb–Douglas) limit, met exactly and smoothly: values and derivatives, by prices
@@ -26,14 +26,15 @@ from detente import numerics  # noqa: F401  (float64 before the first array)
 from detente.errors import InputError
 
 NEAR = 1e-3  # below this the quotients are taken by their series, whose error is then under 1e-16
-KEYS = ("value_added", "energy", "inputs", "energy_mix", "consumption", "consumption_energy")
+KEYS = ("value_added", "energy", "inputs", "energy_mix", "gas_mix", "consumption", "consumption_energy")
 
 
 class Substitution(eqx.Module):
     """Elasticities of substitution above the Armington nest, each a number of at least 0 and finite.
 
     value_added: ζ, value added against inputs; energy: η, energy against other inputs; inputs: ε, among other inputs;
-    energy_mix: ξ, among energy goods, in production and consumption; consumption: φ, among goods other than energy;
+    energy_mix: ξ, among energy goods, in production and consumption; gas_mix: ξ_g, among those of them that are one gas
+    to its users, by pipe or liquefied (gas_goods); consumption: φ, among goods other than energy;
     consumption_energy: η_c, households' energy against the rest. energy_goods: places of the energy sectors.
     """
 
@@ -41,9 +42,11 @@ class Substitution(eqx.Module):
     energy: Array
     inputs: Array
     energy_mix: Array
+    gas_mix: Array
     consumption: Array
     consumption_energy: Array
     energy_goods: tuple[int, ...] = eqx.field(static=True)
+    gas_goods: tuple[int, ...] = eqx.field(static=True)
 
     @classmethod
     def of(
@@ -54,18 +57,25 @@ class Substitution(eqx.Module):
         consumption: float = 1.0,
         energy: float | None = None,
         energy_mix: float | None = None,
+        gas_mix: float | None = None,
         consumption_energy: float | None = None,
         energy_goods: tuple[int, ...] = (),
+        gas_goods: tuple[int, ...] = (),
     ) -> "Substitution":
-        """From plain numbers. Left out, energy and energy_mix are as `inputs`, consumption_energy as `consumption`.
+        """From plain numbers. Left out, energy and energy_mix are as `inputs`, gas_mix as energy_mix, consumption_energy as
+        `consumption`.
 
-        Raises `InputError` for an elasticity that is negative or no number.
+        Raises `InputError` for an elasticity that is negative or no number, and for a gas that is no energy good.
         """
+        if not set(gas_goods) <= set(energy_goods):
+            raise InputError(f"`gas_goods` {gas_goods} must be among `energy_goods` {energy_goods}.")
+        mix = inputs if energy_mix is None else energy_mix
         given = {
             "value_added": value_added,
             "energy": inputs if energy is None else energy,
             "inputs": inputs,
-            "energy_mix": inputs if energy_mix is None else energy_mix,
+            "energy_mix": mix,
+            "gas_mix": mix if gas_mix is None else gas_mix,
             "consumption": consumption,
             "consumption_energy": consumption if consumption_energy is None else consumption_energy,
         }
@@ -75,23 +85,30 @@ class Substitution(eqx.Module):
                     f"The elasticity of substitution `{name}` is {value}; expected a number of at least 0."
                 )
         return cls(
-            **{name: jnp.asarray(float(value)) for name, value in given.items()}, energy_goods=energy_goods
+            **{name: jnp.asarray(float(value)) for name, value in given.items()},
+            energy_goods=energy_goods,
+            gas_goods=gas_goods,
         )
 
 
 class Recipe(eqx.Module):
     """Baseline shares by nest. input shares sum to one over their goods (or are all zero where a user buys none).
 
-    other [country, good, user], zero in the rows of energy goods; fuel [country, energy good, user];
-    energy_share [country, user], energy in all inputs; the same for households: other_wanted [country, good],
-    fuel_wanted [country, energy good], energy_wanted [country].
+    other [country, good, user], zero in the rows of energy goods; fuel [country, energy good, user], in energy, zero in
+    the rows of gas goods; gas [country, gas good, user]; gas_share [country, user], gas in energy; energy_share [country,
+    user], energy in all inputs; the same for households: other_wanted [country, good], fuel_wanted [country, energy good],
+    gas_wanted [country, gas good], gas_in_wanted, energy_wanted [country].
     """
 
     other: Array
     fuel: Array
+    gas: Array
+    gas_share: Array
     energy_share: Array
     other_wanted: Array
     fuel_wanted: Array
+    gas_wanted: Array
+    gas_in_wanted: Array
     energy_wanted: Array
 
 
@@ -99,20 +116,28 @@ class Costs(NamedTuple):
     """Log unit cost [country, user] and the demand for inputs that follows from it.
 
     value_added: v'/v [country, user]. A user spends on a good, for each unit of its sales, other × other_scale × the good's
-    share in `Recipe.other`: other, fuel [country, user]; other_scale [country, good], fuel_scale [country, energy good].
+    share in `Recipe.other`: other, fuel, gas [country, user]; other_scale [country, good], fuel_scale [country, energy
+    good], gas_scale [country, gas good].
     """
 
     log_cost: Array
     value_added: Array
     other: Array
     fuel: Array
+    gas: Array
     other_scale: Array
     fuel_scale: Array
+    gas_scale: Array
 
 
-def recipe(input_share: NDArray, consumption_share: NDArray, energy_goods: tuple[int, ...]) -> Recipe:
+def recipe(
+    input_share: NDArray,
+    consumption_share: NDArray,
+    energy_goods: tuple[int, ...],
+    gas_goods: tuple[int, ...] = (),
+) -> Recipe:
     """The baseline's shares taken apart by nest. input_share [country, good, user]; consumption_share [country, good]."""
-    goods = list(energy_goods)
+    goods, within = list(energy_goods), [energy_goods.index(good) for good in gas_goods]
     other, wanted = np.array(input_share), np.array(consumption_share)
     fuel, fuel_wanted = other[:, goods], wanted[:, goods]
     other[:, goods], wanted[:, goods] = 0.0, 0.0
@@ -122,15 +147,22 @@ def recipe(input_share: NDArray, consumption_share: NDArray, energy_goods: tuple
 
     energy, rest = fuel.sum(axis=1), other.sum(axis=1)
     at_home = fuel_wanted.sum(axis=1)
+    fuel, fuel_wanted = part(fuel, energy[:, None, :]), part(fuel_wanted, at_home[:, None])
+    gas, gas_wanted = fuel[:, within], fuel_wanted[:, within]
+    fuel[:, within], fuel_wanted[:, within] = 0.0, 0.0
     return Recipe(
         *(
             jnp.asarray(array)
             for array in (
                 part(other, rest[:, None, :]),
-                part(fuel, energy[:, None, :]),
+                fuel,
+                part(gas, gas.sum(axis=1, keepdims=True)),
+                gas.sum(axis=1),
                 part(energy, energy + rest),
                 part(wanted, wanted.sum(axis=1, keepdims=True)),
-                part(fuel_wanted, at_home[:, None]),
+                fuel_wanted,
+                part(gas_wanted, gas_wanted.sum(axis=1, keepdims=True)),
+                gas_wanted.sum(axis=1),
                 at_home,
             )
         )
@@ -172,27 +204,49 @@ def costs(factor_price: Array, log_price: Array, v: Array, recipe: Recipe, nest:
     """Unit costs at these log prices of factors [country, user] and goods [country, good]; v is the value-added share."""
     centre = log_price.mean(axis=1, keepdims=True)
     moved = log_price - centre
-    r_other, r_fuel = 1 - nest.inputs, 1 - nest.energy_mix
+    r_other, r_fuel, r_gas = 1 - nest.inputs, 1 - nest.energy_mix, 1 - nest.gas_mix
     r_top, r_energy = 1 - nest.value_added, 1 - nest.energy
     other = centre + unboxed(jnp.einsum("njk,nj->nk", recipe.other, boxed(moved, r_other)), r_other)
+    gas, typical, of_gas = centre, centre, moved[:, nest.gas_goods]
     if nest.energy_goods:
-        fuels = boxed(moved[:, nest.energy_goods], r_fuel)
-        fuel = centre + unboxed(jnp.einsum("njk,nj->nk", recipe.fuel, fuels), r_fuel)
+        fuels = jnp.einsum("njk,nj->nk", recipe.fuel, boxed(moved[:, nest.energy_goods], r_fuel))
+        if nest.gas_goods:
+            of_gas, typical = _about_gas(moved, nest)
+            mean = jnp.einsum("njk,nj->nk", recipe.gas, boxed(of_gas, r_gas))
+            gas = typical + unboxed(mean, r_gas)
+            fuels = fuels + recipe.gas_share * boxed(gas, r_fuel)
+        fuel = centre + unboxed(fuels, r_fuel)
         inputs = of_two(recipe.energy_share, fuel, other, r_energy)
     else:
         fuel = inputs = other
     cost = of_two(v, factor_price, inputs, r_top)
     shared = (1 - v) * jnp.exp(r_top * (inputs - cost))
     on_other = shared * (1 - recipe.energy_share)
-    on_fuel = shared * recipe.energy_share
+    on_fuel = shared * recipe.energy_share * jnp.exp(r_energy * (fuel - inputs))
+    if nest.gas_goods:
+        on_gas = (
+            on_fuel * recipe.gas_share * jnp.exp(r_fuel * (centre + gas - fuel) + r_gas * (typical - gas))
+        )
+        gas_scale = jnp.exp(r_gas * of_gas)
+    else:
+        on_gas, gas_scale = jnp.zeros_like(cost), jnp.zeros((len(log_price), 0))
     return Costs(
         cost,
         jnp.exp(r_top * (factor_price - cost)),
         on_other * jnp.exp(r_energy * (other - inputs) + r_other * (centre - other)),
-        on_fuel * jnp.exp(r_energy * (fuel - inputs) + r_fuel * (centre - fuel)),
+        on_fuel * jnp.exp(r_fuel * (centre - fuel)),
+        on_gas,
         jnp.exp(r_other * moved),
         jnp.exp(r_fuel * moved[:, nest.energy_goods]),
+        gas_scale,
     )
+
+
+def _about_gas(moved: Array, nest: Substitution) -> tuple[Array, Array]:
+    """Log prices of the gas goods about their mean [country, gas good], and that mean [country, 1]."""
+    prices = moved[:, nest.gas_goods]
+    typical = prices.mean(axis=1, keepdims=True)
+    return prices - typical, typical
 
 
 def input_spending(sold: Array, at: Costs, recipe: Recipe, nest: Substitution) -> Array:
@@ -201,7 +255,11 @@ def input_spending(sold: Array, at: Costs, recipe: Recipe, nest: Substitution) -
     if not nest.energy_goods:
         return spent
     on_fuel = at.fuel_scale * jnp.einsum("njk,nk->nj", recipe.fuel, at.fuel * sold)
-    return spent.at[:, nest.energy_goods].set(on_fuel)
+    spent = spent.at[:, nest.energy_goods].set(on_fuel)
+    if not nest.gas_goods:
+        return spent
+    on_gas = at.gas_scale * jnp.einsum("njk,nk->nj", recipe.gas, at.gas * sold)
+    return spent.at[:, nest.gas_goods].set(on_gas)
 
 
 def input_share(at: Costs, recipe: Recipe, nest: Substitution) -> Array:
@@ -209,7 +267,10 @@ def input_share(at: Costs, recipe: Recipe, nest: Substitution) -> Array:
     share = at.other_scale[:, :, None] * recipe.other * at.other[:, None, :]
     if not nest.energy_goods:
         return share
-    return share.at[:, nest.energy_goods].set(at.fuel_scale[:, :, None] * recipe.fuel * at.fuel[:, None, :])
+    share = share.at[:, nest.energy_goods].set(at.fuel_scale[:, :, None] * recipe.fuel * at.fuel[:, None, :])
+    if not nest.gas_goods:
+        return share
+    return share.at[:, nest.gas_goods].set(at.gas_scale[:, :, None] * recipe.gas * at.gas[:, None, :])
 
 
 def consumer_price(log_price: Array, recipe: Recipe, nest: Substitution) -> Array:
@@ -219,7 +280,7 @@ def consumer_price(log_price: Array, recipe: Recipe, nest: Substitution) -> Arra
 
 def consumption_share(log_price: Array, recipe: Recipe, nest: Substitution) -> Array:
     """α'_nj, which sums to one over goods [country, good]."""
-    index, other, fuel = _wants(log_price, recipe, nest)
+    index, other, fuel, gas = _wants(log_price, recipe, nest)
     r, r_fuel, r_energy = 1 - nest.consumption, 1 - nest.energy_mix, 1 - nest.consumption_energy
     others = (1 - recipe.energy_wanted) * jnp.exp(r_energy * (other - index))
     share = recipe.other_wanted * jnp.exp(r * (log_price - other[:, None])) * others[:, None]
@@ -227,18 +288,30 @@ def consumption_share(log_price: Array, recipe: Recipe, nest: Substitution) -> A
         return share
     fuels = recipe.energy_wanted * jnp.exp(r_energy * (fuel - index))
     scale = jnp.exp(r_fuel * (log_price[:, nest.energy_goods] - fuel[:, None]))
-    return share.at[:, nest.energy_goods].set(recipe.fuel_wanted * scale * fuels[:, None])
+    share = share.at[:, nest.energy_goods].set(recipe.fuel_wanted * scale * fuels[:, None])
+    if not nest.gas_goods:
+        return share
+    gases = fuels * recipe.gas_in_wanted * jnp.exp(r_fuel * (gas - fuel))
+    scale = jnp.exp((1 - nest.gas_mix) * (log_price[:, nest.gas_goods] - gas[:, None]))
+    return share.at[:, nest.gas_goods].set(recipe.gas_wanted * scale * gases[:, None])
 
 
-def _wants(log_price: Array, recipe: Recipe, nest: Substitution) -> tuple[Array, Array, Array]:
-    """Log prices [country] of all consumption, of goods other than energy, of energy."""
+def _wants(log_price: Array, recipe: Recipe, nest: Substitution) -> tuple[Array, Array, Array, Array]:
+    """Log prices [country] of all consumption, of goods other than energy, of energy, of gas."""
     centre = jnp.sum(log_price * recipe.other_wanted, axis=1, keepdims=True)
     moved = log_price - centre
     r, r_fuel = 1 - nest.consumption, 1 - nest.energy_mix
     other = centre[:, 0] + unboxed(jnp.sum(recipe.other_wanted * boxed(moved, r), axis=1), r)
     if not nest.energy_goods:
-        return other, other, other
-    fuels = boxed(moved[:, nest.energy_goods], r_fuel)
-    fuel = centre[:, 0] + unboxed(jnp.sum(recipe.fuel_wanted * fuels, axis=1), r_fuel)
+        return other, other, other, other
+    fuels = jnp.sum(recipe.fuel_wanted * boxed(moved[:, nest.energy_goods], r_fuel), axis=1)
+    gas = centre[:, 0]
+    if nest.gas_goods:
+        of_gas, typical = _about_gas(moved, nest)
+        r_gas = 1 - nest.gas_mix
+        about = typical[:, 0] + unboxed(jnp.sum(recipe.gas_wanted * boxed(of_gas, r_gas), axis=1), r_gas)
+        fuels = fuels + recipe.gas_in_wanted * boxed(about, r_fuel)
+        gas = gas + about
+    fuel = centre[:, 0] + unboxed(fuels, r_fuel)
     index = of_two(recipe.energy_wanted, fuel, other, 1 - nest.consumption_energy)
-    return index, other, fuel
+    return index, other, fuel, gas
