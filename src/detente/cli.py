@@ -84,6 +84,9 @@ def run(
         list[str] | None,
         typer.Option("--set", help="A value of the horizon, as inputs=0.1; may be repeated."),
     ] = None,
+    sourcing: Annotated[
+        str, typer.Option(help="Import mixes: common, one for all buyers of a country, or by-use.")
+    ] = "common",
     against: Annotated[
         str | None, typer.Option(help="Situation to compare with. Default: the one the scenario names.")
     ] = None,
@@ -111,7 +114,9 @@ def run(
 
         prepare()
     adjusting = cli_horizon.chosen(horizon, changes)
-    outcome = _compute(scenario, against, world, (elasticities, deficits, adjusting), tolerance, cuts)
+    outcome = _compute(
+        scenario, against, world, (elasticities, deficits, adjusting, sourcing), tolerance, cuts
+    )
     if out is not None:
         _write(outcome, out)
     if as_json:
@@ -163,11 +168,11 @@ def _compute(
     scenario: str,
     against: str | None,
     world: str | None,
-    behaviour: "tuple[str, str, Horizon]",
+    behaviour: "tuple[str, str, Horizon, str]",
     tolerance: float,
     cuts: str,
 ) -> "Comparison":
-    """behaviour: trade elasticities, closure of deficits, horizon, as `calibrate` takes them."""
+    """behaviour: trade elasticities, closure of deficits, horizon, sourcing, as `calibrate` takes them."""
     with busy("Reading scenario and world"):
         from detente.scenario import Scenario
 
