@@ -52,7 +52,7 @@ def sizes(economy: Economy) -> dict[str, int]:
     assert countries != sectors  # or a shape could not tell them apart
     return dict.fromkeys(("country", "importer", "exporter"), countries) | dict.fromkeys(
         ("sector", "input"), sectors
-    )
+    ) | {"use": 2}
 
 
 def shape(row: dict[str, str], economy: Economy) -> tuple[int, ...]:
