@@ -3,10 +3,12 @@
 One draw in ten is on the embedded world (or as many as `--embedded` says), the others on random small economies, over
 all deficit closures. A draw has bans over many pairs, trade costs up to × 10, tariffs up to 300 %, export taxes up to
 100 %, cuts and lifted cuts, and trade elasticities from 1.5 to 15 by sector. How the economy behaves is drawn as well:
-Cobb–Douglas or nested CES with elasticities from 0 to 2 and some energy goods, factors mobile, stuck or in between, natural
-resources in some sectors. "Solved" means that the equilibrium conditions, written out in `benchmarks.conditions` once more
-in NumPy from the economy and the shock alone, hold to 1e-9 at the returned prices and spending (sales, which follow prices
-with the trade elasticity, to 1e-9 times the largest of these); the solver's own figure is not used. "Refused" means an exception of détente's own kind. Anything else is a silent failure and makes the exit code 1.
+Cobb–Douglas or nested CES with elasticities from 0 to 2 and some energy goods, factors mobile, stuck or in between,
+natural resources in some sectors. "Solved" means that the equilibrium conditions, written out in
+`benchmarks.conditions` once more in NumPy from the economy and the shock alone, hold to 1e-9 at the returned prices and
+spending (sales, which follow prices with the trade elasticity, to 1e-9 times the largest of these); the solver's own
+figure is not used. "Refused" means an exception of détente's own kind. Anything else is a silent failure and makes the
+exit code 1.
 """
 
 import argparse
@@ -35,6 +37,12 @@ LARGEST_COST, LARGEST_TARIFF, LARGEST_EXPORT_TAX = 10.0, 3.0, 1.0
 MOBILITY = (1.0, 1.3, 3.0, np.inf)
 SHAPES = ((2, 1, False), (3, 2, True), (5, 4, True), (10, 6, False))  # countries, sectors, duties at rest
 NESTS = ("value_added", "energy", "inputs", "energy_mix", "consumption", "consumption_energy")
+FOLLOW_PRICES = {
+    "reported output",
+    "reported value added",
+    "factor price",
+    "factor market",
+}  # with the elasticity
 FAILURES = ("UNVERIFIED", "NOT FINITE", "UNTYPED EXCEPTION")
 
 
@@ -189,7 +197,7 @@ def _verdict(draw: Generator, place: str, closure: str) -> tuple[str, str, float
         return how, "UNTYPED EXCEPTION", np.nan, f"{type(failure).__name__}: {failure}"
     with np.errstate(all="ignore"):
         left = gaps(economy, shock, found)
-    for what in ("reported output", "reported value added"):  # sales follow prices with the trade elasticity
+    for what in FOLLOW_PRICES & left.keys():
         left[what] /= ELASTICITY[1]
     name, worst = max(left.items(), key=lambda item: np.nan_to_num(item[1], nan=np.inf))
     if not np.isfinite(list(left.values())).all():

@@ -87,8 +87,8 @@ def _shapes(economy: Economy) -> dict[str, tuple[int, ...]]:
     n, s = economy.output.shape
     stuck = economy.factor_mobility is not None or economy.resource_share is not None
     p = n + n * s if stuck and n + n * s <= EXACT else n
-    square = (n, s, s)
-    shapes: list[tuple[int, ...]] = [square, square, (n, s, p), (n, s, p), (p, p)]
+    square, wide = (n, s, s), s if economy.use_share is None else 2 * s
+    shapes: list[tuple[int, ...]] = [square, (n, wide, wide), (n, s, p), (n, wide, p), (p, p)]
     if stuck and p == n:
         whole = n + n * s
         shapes += [square, (n, s, n), square, square, (n, s), (whole, RANK), (RANK, RANK)]

@@ -22,6 +22,8 @@ DEFAULT_ELASTICITIES = "caliendo-parro-2015"
 DEFAULT_CLOSURE = "share-of-world"
 UNITS_IN_USD = {"USD": 1.0, "USD thousand": 1e3, "USD million": 1e6, "USD billion": 1e9}
 
+SOURCINGS = ("common", "by-use")
+
 Elasticities = str | os.PathLike[str] | float | Mapping[str, float]
 
 
@@ -30,6 +32,7 @@ def calibrate(
     elasticities: Elasticities = DEFAULT_ELASTICITIES,
     deficits: str = DEFAULT_CLOSURE,
     horizon: str | os.PathLike[str] | Mapping[str, Any] | Horizon = DEFAULT_HORIZON,
+    sourcing: str = "common",
 ) -> Economy:
     """The economy whose baseline is `world`.
 
@@ -39,14 +42,19 @@ def calibrate(
     horizon: how easily producers, households and factors adjust: 'long' (Cobb–Douglas nests, mobile factors), 'medium',
         'short', 'energy-crisis', a YAML file, or a mapping such as {"base": "short", "inputs": 0.1} (`Horizon.load`).
 
-    Trade and input shares are duty-inclusive; intermediate and final buyers share one import mix. The baseline is solved
+    sourcing: 'common', producers and final users of a country share one import mix, or 'by-use', each have the table's own.
+
+    Trade and input shares are duty-inclusive. The baseline is solved
     again so that the accounts close to 1e-12; with deficits='balanced' it is the world as it would be without imbalances
     (`detente.balance`). The baseline is the same for every horizon, which is recorded in the economy's provenance.
-    Raises `InputError` for an unknown set, closure or horizon, a missing or non-positive elasticity, or a cell without
-    value added.
+    Raises `InputError` for an unknown set, closure, horizon or sourcing, a missing or non-positive elasticity, or a cell
+    without value added.
     """
     if deficits not in CLOSURES:
         raise unknown_name("deficit closure", deficits, CLOSURES)
+    if sourcing not in SOURCINGS:
+        raise unknown_name("sourcing", sourcing, SOURCINGS)
+    apart = sourcing == "by-use"
     adjusting = Horizon.load(horizon)
     name, citation, theta = read_elasticities(elasticities, world.sectors)
     data = world.data
@@ -54,7 +62,8 @@ def calibrate(
     tariff = data["tariff"].values if "tariff" in data else None
     rate = 0.0 if tariff is None else tariff.transpose(1, 2, 0)
     paid = net * (1.0 + rate)
-    bought, border = paid.sum(axis=0).T, net.sum(axis=0).T  # importer, sector
+    used = data["intermediate_trade"].values if apart else net  # what sets the producers' import mix
+    bought, border = (used * (1.0 + rate)).sum(axis=0).T, used.sum(axis=0).T  # importer, sector
     markup = np.divide(bought, border, out=np.ones_like(bought), where=border > 0)
     output = data["output"].values
     inputs = data["input_use"].values * markup[:, :, None]
@@ -62,7 +71,8 @@ def calibrate(
     _refuse_negative(world, value_added, output)
     users = np.broadcast_to(output[:, None, :] > 0, inputs.shape)
     input_share = np.divide(inputs, output[:, None, :], out=np.zeros_like(inputs), where=users)
-    final = (data["final_trade"].values * (1.0 + rate)).sum(axis=0).T
+    wanted = data["final_trade"].values * (1.0 + rate)
+    final = wanted.sum(axis=0).T
     factor_income = np.maximum(value_added, 0.0).sum(axis=1)
     attrs = data.attrs
     unit = str(attrs.get("unit", "USD million"))
@@ -75,10 +85,13 @@ def calibrate(
         "elasticities": {"name": name, "source": citation},
         "closure": deficits,
     }
+    if apart:
+        provenance["sourcing"] = sourcing
     economy = Economy.from_shares(
         countries=world.countries,
         sectors=world.sectors,
-        trade_share=_trade_share(paid),
+        trade_share=None if apart else _trade_share(paid),
+        use_share=np.stack([_trade_share(used * (1.0 + rate)), _trade_share(wanted)]) if apart else None,
         input_share=input_share,
         value_added_share=1.0 - input_share.sum(axis=1),
         consumption_share=_consumption_share(final, world),

@@ -90,6 +90,9 @@ def run(
         list[str] | None,
         typer.Option("--set", help="A value of the horizon, as inputs=0.1; may be repeated."),
     ] = None,
+    sourcing: Annotated[
+        str, typer.Option(help="Import mixes: common, one for all buyers of a country, or by-use.")
+    ] = "common",
     against: Annotated[
         str | None, typer.Option(help="Situation to compare with. Default: the one the scenario names.")
     ] = None,
@@ -123,7 +126,7 @@ def run(
     sides = _sides(scenario, against, opec, cuts)
     named = next((side.horizon for side in sides if side.horizon), "long")
     adjusting = cli_horizon.chosen(horizon or named, changes)
-    outcome = _compute(sides, world, (elasticities, deficits, adjusting), tolerance)
+    outcome = _compute(sides, world, (elasticities, deficits, adjusting, sourcing), tolerance)
     if out is not None:
         _write(outcome, out)
     if as_json:
@@ -187,10 +190,10 @@ def _sides(scenario: str, against: str | None, opec: str | None, cuts: str) -> "
 def _compute(
     sides: "tuple[Scenario, Scenario]",
     world: str | None,
-    behaviour: "tuple[str, str, Horizon]",
+    behaviour: "tuple[str, str, Horizon, str]",
     tolerance: float,
 ) -> "Comparison":
-    """behaviour: trade elasticities, closure of deficits, horizon, as `calibrate` takes them."""
+    """behaviour: trade elasticities, closure of deficits, horizon, sourcing, as `calibrate` takes them."""
     with busy("Reading the world"):
         from detente.calibration import calibrate
         from detente.prospect import simulate

@@ -276,7 +276,8 @@ class Comparison(ABC):
         state = "converged" if self.converged else "NOT CONVERGED"
         return [
             f"{state}, residual {self.residual:.0e}; deficits {self.economy.closure}; "
-            f"elasticities {used['elasticities']['name']}; horizon {used['horizon']['told']}",
+            f"elasticities {used['elasticities']['name']}; horizon {used['horizon']['told']}"
+            + ("; sourcing by use" if self.economy.use_share is not None else ""),
             str(data),
         ]
 

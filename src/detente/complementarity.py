@@ -48,20 +48,22 @@ def wedged(base: Situation, instruments: Sequence[Ceiling], wedges: NDArray) -> 
         None if part is None else np.array(part) for part in (base.tariff_weight, base.export_tax_weight)
     ]
     theta, n = np.asarray(base.trade_elasticity), len(base.value_added)
+    uses = range(0, trade.shape[1], n)
     transit = base.transit
     around = None if transit is None else np.array(transit.weight)
     sector, pools, importer, exporter, named = [], [], [], [], []
     for instrument, t in zip(instruments, wedges, strict=True):
+        buyers = [place + use for use in uses for place in instrument.importers]
         for j in instrument.sectors:
-            cells = np.ix_([j], instrument.importers, instrument.exporters)
+            cells = np.ix_([j], buyers, instrument.exporters)
             for weight in (trade, sales, *taxes):
                 if weight is not None:
                     weight[cells] *= np.exp(-theta[j] * t)
             if transit is not None and around is not None:
-                around[_inside(transit, instrument, j)] *= np.exp(-theta[j] * t)
+                around[_inside(transit, instrument, j, n)] *= np.exp(-theta[j] * t)
             part = rent_part(instrument, float(t))
-            pool = np.zeros((n, n))
-            pool[np.ix_(instrument.importers, instrument.exporters)] = sales[cells][0] * part
+            pool = np.zeros(trade.shape[1:])
+            pool[np.ix_(buyers, instrument.exporters)] = sales[cells][0] * part
             sales[cells] *= 1 - part
             sector.append(j)
             pools.append(pool)
@@ -89,10 +91,10 @@ def wedged(base: Situation, instruments: Sequence[Ceiling], wedges: NDArray) -> 
     )
 
 
-def _inside(transit: Transit, instrument: Ceiling, sector: int) -> NDArray[np.bool_]:
+def _inside(transit: Transit, instrument: Ceiling, sector: int, countries: int) -> NDArray[np.bool_]:
     """Which cells of what goes around sanctions are flows of this sector that the instrument is about."""
     inside = np.asarray(transit.sector) == sector
-    inside &= np.isin(np.asarray(transit.importer), instrument.importers)
+    inside &= np.isin(np.asarray(transit.buyer) % countries, instrument.importers)
     return inside & np.isin(np.asarray(transit.exporter), instrument.exporters)
 
 

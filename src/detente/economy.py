@@ -12,21 +12,23 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse.linalg import LinearOperator, gmres
 
 from detente import numerics  # noqa: F401  (float64 before the first array)
-from detente.errors import InfeasibleError, InputError, unknown_name
+from detente.accounts import mixed_share, rest, sales_and_revenue
+from detente.errors import InputError, unknown_name
 from detente.nests import Recipe, Substitution, recipe
 
+USES = ("intermediate", "final")
 CLOSURES = ("share-of-world", "share-of-own", "balanced", "fixed")
 SHARE_TOLERANCE = 1e-6  # single-precision tables round shares by 1e-7; larger errors are mistakes
-BALANCE_TOLERANCE = 1e-13  # of world income: an order above rounding, two below the identities promised
 
 
 class Economy(eqx.Module):
     """Baseline of model and data, frozen. Levels are in units of world factor income, which is the numéraire.
 
     trade_share [importer, exporter, sector]: exporter's part of the importer's spending on the sector, duty-inclusive.
+    use_share [use, importer, exporter, sector]: the same of producers and of final users, where each buy from sellers of
+        their own (trade_share is then their mean by spending), or None where they share one mix.
     input_share [country, input, user]; value_added_share [country, user]; consumption_share [country, sector].
     value_added [country], sums to 1; deficit [country], sums to 0; trade_elasticity [sector].
     tariff, export_tax [importer, exporter, sector], ad-valorem rates, or None where there are none.
@@ -42,6 +44,7 @@ class Economy(eqx.Module):
     countries: tuple[str, ...] = eqx.field(static=True)
     sectors: tuple[str, ...] = eqx.field(static=True)
     trade_share: Array
+    use_share: Array | None
     input_share: Array
     value_added_share: Array
     consumption_share: Array
@@ -79,6 +82,8 @@ class Economy(eqx.Module):
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise InputError(f"`{name}` has shape {getattr(self, name).shape}; expected {shape}.")
+        if self.use_share is not None and self.use_share.shape != (2, n, n, s):
+            raise InputError(f"`use_share` has shape {self.use_share.shape}; expected {(2, n, n, s)}.")
 
     @classmethod
     def from_shares(
@@ -86,7 +91,8 @@ class Economy(eqx.Module):
         *,
         countries: Sequence[str],
         sectors: Sequence[str],
-        trade_share: ArrayLike,
+        trade_share: ArrayLike | None = None,
+        use_share: ArrayLike | None = None,
         input_share: ArrayLike,
         value_added_share: ArrayLike,
         consumption_share: ArrayLike,
@@ -105,9 +111,9 @@ class Economy(eqx.Module):
     ) -> "Economy":
         """An economy from shares, its baseline solved again so that the accounts close to 1e-12.
 
-        Axes as in the class. value_added and deficit may be in any one unit: value_added is needed for the size of the
-        unit only (its distribution over countries follows from the shares and the deficits). The closure "balanced" takes
-        deficits of zero; `detente.balance` solves those of the data out.
+        Axes as in the class; either trade_share or use_share. value_added and deficit may be in any one unit: the first is
+        needed for the size of the unit only (its distribution over countries follows from the shares and the deficits). The
+        closure "balanced" takes deficits of zero; `detente.balance` solves those of the data out.
         Raises `InputError` where a share is NaN, negative or does not sum to one (the cell is named), or an elasticity
         is not positive; `InfeasibleError` where deficits leave a country without income.
         """
@@ -118,12 +124,22 @@ class Economy(eqx.Module):
         _refuse_repeats("sector", sectors)
         s = len(sectors)
         axes = {"importer": countries, "exporter": countries, "country": countries}
-        axes |= {"sector": sectors, "input": sectors, "user": sectors}
+        axes |= {"sector": sectors, "input": sectors, "user": sectors, "use": USES}
 
         def read(name: str, given: ArrayLike, *dims: str, least: float | None = 0.0) -> NDArray:
             return _read(name, given, {dim: axes[dim] for dim in dims}, least)
 
-        pi = read("trade_share", trade_share, "importer", "exporter", "sector")
+        if (trade_share is None) == (use_share is None):
+            raise InputError(
+                "Give either `trade_share`, one mix of sellers for all buyers of a country, or `use_share`, one for its "
+                "producers and one for its final users."
+            )
+        flows = "importer", "exporter", "sector"
+        if use_share is None:
+            assert trade_share is not None
+            pi = read("trade_share", trade_share, *flows)
+        else:
+            pi = read("use_share", use_share, "use", *flows)
         gamma = read("input_share", input_share, "country", "input", "user")
         v = read("value_added_share", value_added_share, "country", "user")
         alpha = read("consumption_share", consumption_share, "country", "sector")
@@ -131,12 +147,16 @@ class Economy(eqx.Module):
         d = read("deficit", deficit, "country", least=None)
         theta = read("trade_elasticity", np.broadcast_to(np.asarray(trade_elasticity, float), (s,)), "sector")
         t, e = (
-            None if rate is None else read(name, rate, "importer", "exporter", "sector", least=-1.0)
+            None if rate is None else read(name, rate, *flows, least=-1.0)
             for name, rate in (("tariff", tariff), ("export_tax", export_tax))
         )
         _refuse_unless_positive("trade_elasticity", theta, sectors)
         _refuse_unless_positive("value_added", va, countries)
-        pi = _sums_to_one("trade_share", pi, 1, {"importer": countries, "sector": sectors}, "exporters")
+        sides = {"importer": countries, "sector": sectors}
+        if use_share is None:
+            pi = _sums_to_one("trade_share", pi, 1, sides, "exporters")
+        else:
+            pi = _sums_to_one("use_share", pi, 2, {"use": USES} | sides, "exporters")
         whole = gamma.sum(axis=1) + v
         _refuse_unless_one(
             "input_share summed over inputs plus value_added_share",
@@ -152,11 +172,13 @@ class Economy(eqx.Module):
                 "The closure 'balanced' is for an economy without deficits, and these sum to "
                 f"{abs(d).sum() / 2:.3g} of world factor income. Build with closure='fixed', then call detente.balance."
             )
-        accounts = _rest(pi, gamma, v, alpha, d, t, e, countries)
+        accounts = rest(pi.reshape(-1, len(countries), s), gamma, v, alpha, d, t, e, countries)
+        spent = accounts["spending"].reshape(-1, len(countries), s)
         return cls(
             countries=countries,
             sectors=sectors,
-            trade_share=jnp.asarray(pi),
+            trade_share=jnp.asarray(pi if use_share is None else mixed_share(pi, spent)),
+            use_share=None if use_share is None else jnp.asarray(pi),
             input_share=jnp.asarray(gamma),
             value_added_share=jnp.asarray(v),
             consumption_share=jnp.asarray(alpha),
@@ -170,7 +192,7 @@ class Economy(eqx.Module):
             factor_mobility=_mobility(factor_mobility),
             resource_share=_resources(resource_share, countries, sectors, v * accounts["output"]),
             output=jnp.asarray(accounts["output"]),
-            spending=jnp.asarray(accounts["spending"]),
+            spending=jnp.asarray(spent[0] if use_share is None else spent.sum(axis=0)),
             income=jnp.asarray(accounts["income"]),
             closure=closure,
             unit=unit,
@@ -204,11 +226,26 @@ class Economy(eqx.Module):
             given["trade_elasticity"] = jnp.asarray(theta)
         return dataclasses.replace(self, **given)
 
+    @property
+    def buyer_share(self) -> NDArray:
+        """Shares by buyer [buyer, exporter, sector]: importers, or, by use, the producers of each and then final users."""
+        pi = np.asarray(self.trade_share if self.use_share is None else self.use_share)
+        return pi.reshape(-1, *pi.shape[-2:])
+
+    @property
+    def buyer_spending(self) -> NDArray:
+        """Baseline spending by buyer [buyer, sector], in the order of `buyer_share`."""
+        if self.use_share is None:
+            return np.asarray(self.spending)
+        used = np.einsum("njk,nk->nj", np.asarray(self.input_share), np.asarray(self.output))
+        wanted = np.asarray(self.consumption_share) * np.asarray(self.income)[:, None]
+        return np.concatenate([used, wanted])
+
     def identities(self) -> dict[str, float]:
         """The largest violation of each accounting identity of the baseline, in units of world factor income."""
-        pi, t, e = np.asarray(self.trade_share), self.tariff, self.export_tax
+        pi, t, e = self.buyer_share, self.tariff, self.export_tax
         y, x, i = np.asarray(self.output), np.asarray(self.spending), np.asarray(self.income)
-        sales, revenue = _sales_and_revenue(pi, x, _optional(t), _optional(e))
+        sales, revenue = sales_and_revenue(pi, self.buyer_spending, _optional(t), _optional(e))
         needs = np.einsum("njk,nk->nj", np.asarray(self.input_share), y)
         earned = (np.asarray(self.value_added_share) * y).sum(axis=1)
         wants = np.asarray(self.consumption_share) * i[:, None]
@@ -334,74 +371,3 @@ def _zero_sum(deficit: NDArray, value_added: NDArray) -> NDArray:
             "What one country borrows another lends: subtract the sum in proportion to value added."
         )
     return deficit - deficit.sum() * value_added / value_added.sum()
-
-
-def _sales_and_revenue(
-    pi: NDArray, spending: NDArray, tariff: NDArray | None, export_tax: NDArray | None
-) -> tuple[NDArray, NDArray]:
-    """Sales net of duties [country, sector] and policy revenue [country]."""
-    if tariff is None and export_tax is None:
-        # matmul over [sector, exporter, importer] is several times faster than einsum here
-        sales = np.matmul(pi.transpose(2, 1, 0), spending.T[:, :, None])[:, :, 0].T
-        return sales, np.zeros(len(pi))
-    paid = pi * spending[:, None, :]
-    border = paid / (1.0 + (0.0 if tariff is None else tariff))
-    received = border / (1.0 + (0.0 if export_tax is None else export_tax))
-    revenue = (paid - border).sum(axis=(1, 2)) + (border - received).sum(axis=(0, 2))
-    return received.sum(axis=0), revenue
-
-
-def _rest(
-    pi: NDArray,
-    gamma: NDArray,
-    v: NDArray,
-    alpha: NDArray,
-    d: NDArray,
-    t: NDArray | None,
-    e: NDArray | None,
-    countries: Sequence[str],
-) -> dict[str, NDArray]:
-    """The baseline that these shares and deficits imply: solves the linear accounts with world factor income 1.
-
-    Spending X = Γ Y(X) + α (v·Y(X) + R(X) + D) is linear and homogeneous but for D, so one scale is free; it is pinned by
-    Σ v Y = 1. GMRES, then a check.
-    """
-    n, s = alpha.shape
-
-    def spend(x: NDArray, transfers: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        sales, revenue = _sales_and_revenue(pi, x, t, e)
-        earned = (v * sales).sum(axis=1) + revenue + transfers
-        return np.matmul(gamma, sales[:, :, None])[:, :, 0] + alpha * earned[:, None], sales, earned
-
-    guess = alpha / n
-
-    def defect(flat: NDArray) -> NDArray:
-        x = flat.reshape(n, s)
-        bought, sales, _ = spend(x, np.zeros(n))
-        return (x - bought + (v * sales).sum() * guess).ravel()
-
-    goal = (alpha * d[:, None] + guess).ravel()
-    operator = LinearOperator(shape=(n * s, n * s), matvec=defect, dtype=float)  # pyright: ignore[reportCallIssue]
-    x = guess.ravel()
-    for _ in range(5):  # restarts with the true residual: GMRES alone stops a digit or two short
-        miss = goal - defect(x)
-        if abs(miss).max() <= 0.01 * BALANCE_TOLERANCE:
-            break
-        change, _ = gmres(operator, miss, rtol=1e-10, atol=0.0, restart=120, maxiter=5)
-        x = x + change
-    x = x.reshape(n, s)
-    bought, sales, earned = spend(x, d)
-    if not np.isfinite(x).all() or abs(bought - x).max() > BALANCE_TOLERANCE:
-        raise InfeasibleError(
-            "The baseline accounts have no solution for these shares and deficits: some countries neither buy from nor "
-            f"sell to the rest (accounts miss by {abs(bought - x).max():.1e} of world income). Use deficits='balanced' "
-            "or check `trade_share` for groups of countries that trade only among themselves."
-        )
-    if (earned <= 0).any() or x.min() < -BALANCE_TOLERANCE or sales.min() < -BALANCE_TOLERANCE:
-        worst = countries[int(earned.argmin())]
-        raise InfeasibleError(
-            f"With these deficits {worst} would have to give away more than it earns. "
-            "Use deficits='balanced', or check the sign of `deficit`: positive is spending above income."
-        )
-    x, sales = np.maximum(x, 0.0), np.maximum(sales, 0.0)
-    return {"output": sales, "spending": x, "income": earned}

@@ -6,6 +6,10 @@ nothing has a scenario axis. Trade weights carry the scenario: `trade_weight` = 
 the place of a nil π where the scenario revives a flow, and zero where trade is banned, so that no function ever forms the
 counterfactual share of each importer, exporter and sector.
 
+Buyers are the importers. Where producers and final users have import mixes of their own (by use) there are twice as
+many: the producers of each country, then its final users, each with weights, price index and spending. log P̂ among the
+unknowns is then the producers' index; that of final users follows from costs and feeds back on nothing but demand.
+
 Production and consumption are Cobb–Douglas above the Armington nest, and one mobile factor earns one wage in a country,
 unless the situation says otherwise: `substitution` replaces the nests (see `detente.nests`), `factors` keeps factors in
 their sectors in part or altogether.
@@ -22,7 +26,7 @@ from detente.nests import Costs, Recipe, Substitution
 
 
 class Unknowns(NamedTuple):
-    """What the solver moves: log ŵ [country], log P̂ [country, sector], X' [country, sector], and the premium.
+    """What the solver moves: log ŵ [country], log P̂ [country, sector], X' [buyer, sector], and the premium.
 
     log_premium: log ŵ_nk − log ŵ_n, by which a sector's factors earn more than the country's [country, sector]; None where
     every factor is mobile.
@@ -52,7 +56,7 @@ class Factors(eqx.Module):
 class Rents(eqx.Module):
     """What buyers pay above what sellers get, by pool: the flows of one sector that one instrument is about.
 
-    weight [pool, importer, exporter]: part of the trade weight that is rent; to_importer, to_exporter [pool] and to_country
+    weight [pool, buyer, exporter]: part of the trade weight that is rent; to_importer, to_exporter [pool] and to_country
     [pool, country]: whose it is. sectors: the sector of each pool.
     """
 
@@ -64,14 +68,14 @@ class Rents(eqx.Module):
 
 
 class Transit(eqx.Module):
-    """Goods that go around sanctions through hubs, by flow [cell]; sector, importer and exporter are indices.
+    """Goods that go around sanctions through hubs, by flow [cell]; sector, buyer and exporter are indices.
 
     weight: the part of the trade weight, net of duties, that goes through each hub [cell, hub]; rate: m/(1+m), what part of
     its value the hub keeps; hub: indices of countries [hub].
     """
 
     sector: Array
-    importer: Array
+    buyer: Array
     exporter: Array
     weight: Array
     rate: Array
@@ -81,7 +85,7 @@ class Transit(eqx.Module):
 class Situation(eqx.Module):
     """One counterfactual: the baseline's shares and the scenario's trade weights, in the order the products want.
 
-    Weights are [sector, importer, exporter]; tariff and export-tax weights are None where no tariff or export tax exists,
+    Weights are [sector, buyer, exporter]; tariff and export-tax weights are None where no tariff or export tax exists,
     sales weights where sellers get all that buyers pay. substitution and recipe are None for Cobb–Douglas nests, factors
     for mobile ones, transit where nothing goes around sanctions.
     """
@@ -108,7 +112,7 @@ class Situation(eqx.Module):
 class Market(NamedTuple):
     """What wages and prices fix before spending is known.
 
-    competitive: a_ij = ĉ_ij^(−θ_j) [sector, exporter]; inverse_access: P̂_nj^(θ_j) [sector, importer]; factor_income
+    competitive: a_ij = ĉ_ij^(−θ_j) [sector, exporter]; inverse_access: P̂_nj^(θ_j) [sector, buyer]; factor_income
     [country]; consumption_share: α' [country, sector]; costs: with nests other than Cobb–Douglas, what demand for inputs
     follows from.
     """
@@ -121,7 +125,8 @@ class Market(NamedTuple):
 
 
 class Flows(NamedTuple):
-    """What follows from the unknowns: Y' and X' [country, sector]; revenue, rents, margins, deficit, income [country]."""
+    """What follows from the unknowns: Y' [country, sector], X' [buyer, sector]; revenue, rents, margins, deficit, income
+    [country]."""
 
     output: Array
     spending: Array
@@ -179,14 +184,34 @@ def competitiveness(log_cost: Array, situation: Situation) -> Array:
     return jnp.exp(-situation.trade_elasticity[:, None] * log_cost.T)
 
 
-def market_access(competitive: Array, situation: Situation) -> Array:
-    """P̂_nj^(−θ_j) = Σ_i π_nij κ̂_nij^(−θ_j) a_ij  (eq. 11, before the root). Returns [sector, importer]."""
-    return jnp.einsum("jni,ji->jn", situation.trade_weight, competitive)
+def by_use(situation: Situation) -> bool:
+    """Whether producers and final users have import mixes of their own."""
+    return situation.trade_weight.shape[1] != situation.trade_weight.shape[2]
+
+
+def over_uses(by_buyer: Array, situation: Situation) -> Array:
+    """Summed over the uses of each country: [buyer, …] to [country, …]."""
+    if not by_use(situation):
+        return by_buyer
+    return jnp.sum(by_buyer.reshape(2, situation.trade_weight.shape[2], *by_buyer.shape[1:]), axis=0)
+
+
+def market_access(competitive: Array, weight: Array) -> Array:
+    """P̂_nj^(−θ_j) = Σ_i π_nij κ̂_nij^(−θ_j) a_ij  (eq. 11, before the root). Returns [sector, buyer]."""
+    return jnp.einsum("jni,ji->jn", weight, competitive)
 
 
 def price_index(access: Array, situation: Situation) -> Array:
-    """log P̂_nj = −1/θ_j log Σ_i π_nij κ̂_nij^(−θ_j) ĉ_ij^(−θ_j)  (eq. 11). Returns [country, sector]."""
+    """log P̂_nj = −1/θ_j log Σ_i π_nij κ̂_nij^(−θ_j) ĉ_ij^(−θ_j)  (eq. 11). Returns [buyer, sector]."""
     return (-jnp.log(access) / situation.trade_elasticity[:, None]).T
+
+
+def final_price(log_price: Array, competitive: Array, situation: Situation) -> Array:
+    """log P̂_nj of final users: the one index of a country, or eq. 11 at their own weights. Returns [country, sector]."""
+    if not by_use(situation):
+        return log_price
+    weight = situation.trade_weight[:, situation.trade_weight.shape[2] :]
+    return price_index(market_access(competitive, weight), situation)
 
 
 def output(competitive: Array, demand: Array, situation: Situation) -> Array:
@@ -199,7 +224,8 @@ def tariff_revenue(competitive: Array, demand: Array, situation: Situation) -> A
     """R_n = Σ_j Σ_i t'/(1+t') π'_nij X'_nj  (the revenue in eq. 13's income). Returns [country]."""
     if situation.tariff_weight is None:
         return jnp.zeros_like(situation.value_added)
-    return jnp.sum(demand * jnp.einsum("jni,ji->jn", situation.tariff_weight, competitive), axis=0)
+    paid = jnp.sum(demand * jnp.einsum("jni,ji->jn", situation.tariff_weight, competitive), axis=0)
+    return over_uses(paid, situation)
 
 
 def export_tax_revenue(competitive: Array, demand: Array, situation: Situation) -> Array:
@@ -216,14 +242,14 @@ def rent(competitive: Array, demand: Array, situation: Situation) -> Array:
         return jnp.zeros_like(situation.value_added)
     pools = jnp.asarray(rents.sectors)
     paid = rents.weight * demand[pools][:, :, None] * competitive[pools][:, None, :]
-    by_importer, by_exporter = paid.sum(axis=2), paid.sum(axis=1)
+    by_importer, by_exporter = over_uses(paid.sum(axis=2).T, situation).T, paid.sum(axis=1)
     total = by_importer.sum(axis=1)
     return rents.to_importer @ by_importer + rents.to_exporter @ by_exporter + total @ rents.to_country
 
 
 def re_exports(competitive: Array, demand: Array, transit: Transit) -> Array:
     """What goes around sanctions through each hub, at the price there with the hub's margin, net of duties [cell, hub]."""
-    paid = competitive[transit.sector, transit.exporter] * demand[transit.sector, transit.importer]
+    paid = competitive[transit.sector, transit.exporter] * demand[transit.sector, transit.buyer]
     return paid[:, None] * transit.weight
 
 
@@ -276,7 +302,9 @@ def consumer_price(log_price: Array, situation: Situation) -> Array:
 def price_gap(log_price: Array, log_factor_price: Array, situation: Situation) -> Array:
     """Price indices that follow from the prices of inputs, less those prices: log points [country, sector]."""
     competitive = competitiveness(unit_cost(log_factor_price, log_price, situation), situation)
-    return price_index(market_access(competitive, situation), situation) - log_price
+    weight = situation.trade_weight
+    producers = weight[:, : weight.shape[2]] if by_use(situation) else weight
+    return price_index(market_access(competitive, producers), situation) - log_price
 
 
 def market(
@@ -289,11 +317,14 @@ def market(
     else:
         costs = _nested_costs(paid, log_price, situation)
         log_cost = costs.log_cost
+    competitive = competitiveness(log_cost, situation)
+    final = final_price(log_price, competitive, situation)
+    buyers = jnp.concatenate([log_price, final]) if by_use(situation) else log_price
     return Market(
-        competitiveness(log_cost, situation),
-        jnp.exp(situation.trade_elasticity[:, None] * log_price.T),
+        competitive,
+        jnp.exp(situation.trade_elasticity[:, None] * buyers.T),
         factor_income(log_wage, log_premium, situation),
-        consumption_share(log_price, situation),
+        consumption_share(final, situation),
         costs,
     )
 
@@ -312,7 +343,7 @@ def value_added(sold: Array, at: Market, situation: Situation) -> Array:
 
 
 def flows(spending: Array, at: Market, situation: Situation) -> Flows:
-    """Sales, revenue and income that spending [country, sector] gives rise to, and the spending that follows  (eq. 13)."""
+    """Sales, revenue and income that spending [buyer, sector] gives rise to, and the spending that follows  (eq. 13)."""
     demand = spending.T * at.inverse_access
     sold = output(at.competitive, demand, situation)
     duties = tariff_revenue(at.competitive, demand, situation)
@@ -321,13 +352,14 @@ def flows(spending: Array, at: Market, situation: Situation) -> Flows:
     margins = margin_income(at.competitive, demand, situation)
     revenue = duties + taxes + rents + margins
     earned = income(at.factor_income, revenue, situation)
-    bought = input_spending(sold, at, situation) + at.consumption_share * earned[:, None]
+    used, wanted = input_spending(sold, at, situation), at.consumption_share * earned[:, None]
+    bought = jnp.concatenate([used, wanted]) if by_use(situation) else used + wanted
     owed = deficit(at.factor_income, revenue, situation)
     return Flows(sold, bought, duties, taxes, rents, margins, owed, earned)
 
 
 def spending_gap(spending: Array, at: Market, situation: Situation) -> Array:
-    """Spending that follows from sales, less spending: units of world factor income [country, sector]  (eq. 13)."""
+    """Spending that follows from sales, less spending: units of world factor income [buyer, sector]  (eq. 13)."""
     return flows(spending, at, situation).spending - spending
 
 

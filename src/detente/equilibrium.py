@@ -13,6 +13,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from detente import equations
+from detente.accounts import mixed_share, over_uses
 from detente.complementarity import Seen, closing, conditions, find_wedges, least_wedges, unmet, wedged
 from detente.economy import Economy
 from detente.equations import Situation, Unknowns
@@ -62,6 +63,8 @@ class Equilibrium(eqx.Module):
     export_tax_revenue, rent (what price caps, quotas and held prices leave), margin_income (of hubs, from what goes around
     sanctions) [country]; factor_price_change (what a sector's factors earn, per unit), price_change (the importer's price
     index), cost_change, value_added, output, spending [country, sector].
+    use_price_change, use_spending [use, country, sector]: index and spending of producers and of final users, where each
+    have an import mix of their own, else None; price_change is then the geometric mean by spending of the baseline.
     bindings: what came of each instrument; trouble: why one does not hold, if so.
     result, residual (largest relative gap over all conditions), steps (outer), sweeps (passes over the trade matrix).
     """
@@ -81,6 +84,8 @@ class Equilibrium(eqx.Module):
     consumer_price_change: Array
     real_income_change: Array
     rent: Array
+    use_price_change: Array | None
+    use_spending: Array | None
     situation: Situation
     bindings: tuple[Binding, ...] = eqx.field(static=True)
     result: Result = eqx.field(static=True)
@@ -95,12 +100,31 @@ class Equilibrium(eqx.Module):
         return self.result is Result.SOLVED
 
     def trade_share(self) -> NDArray:
-        """π'_nij = π_nij κ̂^(−θ) ĉ_ij^(−θ) / P̂_nj^(−θ)  (Caliendo & Parro 2015, eq. 12) [importer, exporter, sector]."""
+        """π'_nij = π_nij κ̂_nij^(−θ) ĉ_ij^(−θ) / P̂_nj^(−θ)  (Caliendo & Parro 2015, eq. 12) [importer, exporter, sector].
+
+        Where uses have mixes of their own, of both together.
+        """
+        found = self._buyer_share()
+        if self.use_spending is None:
+            return found
+        n, s = np.shape(self.spending)
+        return mixed_share(found.reshape(2, n, n, s), np.asarray(self.use_spending))
+
+    def use_share(self) -> NDArray | None:
+        """π' of producers and of final users [use, importer, exporter, sector]; None where they share one mix."""
+        n, s = np.shape(self.spending)
+        return None if self.use_spending is None else self._buyer_share().reshape(2, n, n, s)
+
+    def _buyer_share(self) -> NDArray:
         theta = np.asarray(self.situation.trade_elasticity)
         seller = np.asarray(self.cost_change) ** -theta
-        buyer = np.asarray(self.price_change) ** theta
+        buyer = self._by_buyer(self.price_change, self.use_price_change) ** theta
         weight = np.asarray(self.situation.trade_weight).transpose(1, 2, 0)
         return weight * seller[None, :, :] * buyer[:, None, :]
+
+    def _by_buyer(self, shared: Array, by_use: Array | None) -> NDArray:
+        """[buyer, sector], as the weights have it."""
+        return np.asarray(shared if by_use is None else by_use).reshape(-1, np.shape(self.spending)[1])
 
     def trade(self) -> NDArray:
         """Sales by exporter to importer net of all duties and of hubs' margins [importer, exporter, sector].
@@ -109,12 +133,13 @@ class Equilibrium(eqx.Module):
         uses them.
         """
         sales = self.situation.sales_weight
-        share = self.trade_share()
+        share = self._buyer_share()
         if sales is not None:
             weight = np.asarray(self.situation.trade_weight)
             net = np.divide(np.asarray(sales), weight, out=np.zeros_like(weight), where=weight > 0)
             share = share * net.transpose(1, 2, 0)
-        return share * np.asarray(self.spending)[:, None, :]
+        spending = self._by_buyer(self.spending, self.use_spending)
+        return over_uses(share * spending[:, None, :], len(self.spending))
 
     def re_exports(self) -> NDArray:
         """What goes around sanctions through each country [hub, exporter, importer, sector], sales price with the margin.
@@ -127,11 +152,13 @@ class Equilibrium(eqx.Module):
             return found
         theta = np.asarray(self.situation.trade_elasticity)
         seller = (np.asarray(self.cost_change) ** -theta).T
-        demand = (np.asarray(self.spending) * np.asarray(self.price_change) ** theta).T
+        price = self._by_buyer(self.price_change, self.use_price_change)
+        demand = (self._by_buyer(self.spending, self.use_spending) * price**theta).T
         value = np.asarray(equations.re_exports(jnp.asarray(seller), jnp.asarray(demand), transit))
-        hub, exporter, importer, sector = (
-            np.asarray(at) for at in (transit.hub, transit.exporter, transit.importer, transit.sector)
+        hub, exporter, buyer, sector = (
+            np.asarray(at) for at in (transit.hub, transit.exporter, transit.buyer, transit.sector)
         )
+        importer = buyer % n
         np.add.at(found, (hub, exporter[:, None], importer[:, None], sector[:, None]), value)
         return found
 
@@ -183,7 +210,10 @@ def _with_instruments(
         now = wedged(at, instruments, wedges)
         here = label
         if np.isinf(wedges).any():  # sales that a cap ends
-            refuse_stranded(economy, np.asarray(now.trade_weight).transpose(1, 2, 0))
+            weight = np.asarray(now.trade_weight).transpose(
+                1, 2, 0
+            )  # buyers of the first use, then of the other
+            refuse_stranded(economy, weight.reshape(-1, len(economy.countries), *weight.shape[1:]))
             here = components(economy, np.asarray(now.trade_weight))
         end = search(economy, now, here, INNER * tolerance, max_steps, begin=point)
         found = _equilibrium(end, now, here, economy, tolerance)
@@ -257,7 +287,8 @@ def balance(economy: Economy, *, tolerance: float = TOLERANCE) -> Economy:
     return Economy.from_shares(
         countries=economy.countries,
         sectors=economy.sectors,
-        trade_share=found.trade_share(),
+        trade_share=found.trade_share() if economy.use_share is None else None,
+        use_share=found.use_share(),
         input_share=economy.input_share,
         value_added_share=economy.value_added_share,
         consumption_share=economy.consumption_share,
@@ -277,20 +308,30 @@ def balance(economy: Economy, *, tolerance: float = TOLERANCE) -> Economy:
 
 
 @jax.jit
-def _derived(unknowns: Unknowns, at: Situation, baseline_income: Array) -> dict[str, Array]:
+def _derived(
+    unknowns: Unknowns, at: Situation, baseline_income: Array, final_part: Array | None
+) -> dict[str, Array | None]:
+    """final_part [country, sector]: of baseline spending, where final users have an import mix of their own."""
     log_wage, log_price, spending, log_premium = unknowns
     where = equations.market(log_wage, log_price, at, log_premium)
     result = equations.flows(spending, where, at)
-    consumer = equations.consumer_price(log_price, at)
+    final = equations.final_price(log_price, where.competitive, at)
+    consumer = equations.consumer_price(final, at)
+    uses: dict[str, Array | None] = {"use_price_change": None, "use_spending": None}
+    mean = log_price
+    if final_part is not None:
+        uses["use_price_change"] = jnp.exp(jnp.stack([log_price, final]))
+        uses["use_spending"] = spending.reshape(2, *log_price.shape)
+        mean = log_price + final_part * (final - log_price)
     paid = equations.factor_price(log_wage, log_premium)
-    return {
+    return uses | {
         "wage_change": jnp.exp(log_wage),
         "factor_price_change": jnp.broadcast_to(jnp.exp(paid), log_price.shape),
-        "price_change": jnp.exp(log_price),
+        "price_change": jnp.exp(mean),
         "cost_change": jnp.exp(equations.unit_cost(paid, log_price, at)),
         "value_added": equations.value_added(result.output, where, at),
         "output": result.output,
-        "spending": spending,
+        "spending": equations.over_uses(spending, at),
         "income": result.income,
         "deficit": result.deficit,
         "tariff_revenue": result.tariff_revenue,
@@ -302,6 +343,14 @@ def _derived(unknowns: Unknowns, at: Situation, baseline_income: Array) -> dict[
     }
 
 
+def _final_part(economy: Economy) -> Array | None:
+    if economy.use_share is None:
+        return None
+    spent = economy.buyer_spending.reshape(2, *economy.spending.shape)
+    whole = spent.sum(axis=0)
+    return jnp.asarray(np.divide(spent[1], whole, out=np.zeros_like(whole), where=whole > 0))
+
+
 def _equilibrium(
     end: Found, at: Situation, label: NDArray, economy: Economy, tolerance: float
 ) -> Equilibrium:
@@ -310,7 +359,7 @@ def _equilibrium(
     else:
         result = Result.SOLVED if end.residual <= tolerance else Result.NOT_CONVERGED
     return Equilibrium(
-        **_derived(system(at, label).unknowns(end.point), at, economy.income),
+        **_derived(system(at, label).unknowns(end.point), at, economy.income, _final_part(economy)),
         situation=at,
         bindings=(),
         trouble="",

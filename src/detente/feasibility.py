@@ -8,13 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
+from detente.accounts import over_uses
 from detente.economy import Economy
 from detente.errors import InfeasibleError, InputError
 
 
 def refuse_stranded(economy: Economy, trade_weight: NDArray) -> None:
-    """A user who buys a good and is left with no source for it has no finite price."""
-    stranded = (trade_weight.sum(axis=1) <= 0) & (np.asarray(economy.spending) > 0)
+    """A user who buys a good and is left with no source for it has no finite price.
+
+    trade_weight [use, importer, exporter, sector], with a single use where all share one mix.
+    """
+    spending = economy.buyer_spending.reshape(len(trade_weight), *economy.spending.shape)
+    stranded = ((trade_weight.sum(axis=2) <= 0) & (spending > 0)).any(axis=0)
     if stranded.any():
         cells = [f"{economy.countries[n]} sector {economy.sectors[j]}" for n, j in np.argwhere(stranded)]
         more = f" and {len(cells) - 3} more" if len(cells) > 3 else ""
@@ -28,11 +33,14 @@ def refuse_stranded(economy: Economy, trade_weight: NDArray) -> None:
 def components(economy: Economy, trade_weight: NDArray) -> NDArray:
     """Groups of countries that trade with each other at all, as a label per country [country].
 
+    trade_weight [sector, buyer, exporter].
+
     Relative wages between two groups mean nothing, so each keeps its own numéraire. Raises `InfeasibleError` where trade
     balance cannot hold: a group that only buys or only sells while its deficit says otherwise, or a closed group whose
     deficits do not sum to zero.
     """
-    linked = np.einsum("jni,nj->ni", trade_weight, np.asarray(economy.spending)) > 0
+    bought = np.einsum("jni,nj->ni", trade_weight, economy.buyer_spending)
+    linked = over_uses(bought, len(economy.countries)) > 0
     if (linked & linked.T).all(axis=1).any():  # someone trades with everyone in both directions
         return np.zeros(len(linked), int)
     count, mutual = connected_components(linked, directed=True, connection="strong")

@@ -148,7 +148,7 @@ class Outcome(Comparison):
         names = list(self.economy.countries)
         here = names.index(labels.resolve_countries(country, names)[0])
         before, after = (np.asarray(side.situation.trade_weight) for side in (self.before, self.after))
-        differs = np.asarray((before != after).any(axis=0))
+        differs = (before != after).any(axis=0).reshape(-1, len(names), len(names)).any(axis=0)
         return {
             name
             for name, one, other in zip(names, differs[here], differs[:, here], strict=True)

@@ -18,15 +18,17 @@ def situation(economy: Economy, shock: Shock) -> Situation:
     n, s = len(economy.countries), len(economy.sectors)
     shape = (n, n, s)
     theta = np.asarray(economy.trade_elasticity)
-    trade_weight = np.array(economy.trade_share)
-    entry = shock.entering(trade_weight, labels)
+    trade_weight = economy.buyer_share.reshape(-1, *shape).copy()  # one for each mix of sellers
+    entry = shock.entering(np.asarray(economy.trade_share), labels)
     if entry is not None:
         trade_weight += entry  # either is 0
     undisturbed = None if shock.evasion is None else trade_weight.copy()
     cost, weight = shock.cost(shape, labels), shock.weight(shape, labels)
     if cost is not None:
         touched = np.flatnonzero(cost != 1)  # a sanction touches few of the cells
-        trade_weight.reshape(-1)[touched] *= cost.reshape(-1)[touched] ** -theta[touched % s]
+        factor = cost.reshape(-1)[touched] ** -theta[touched % s]
+        for mix in trade_weight:
+            mix.reshape(-1)[touched] *= factor
     if weight is not None:
         trade_weight *= weight
     new_t, new_e = shock.tariff(shape, labels), shock.export_tax(shape, labels)
@@ -39,13 +41,14 @@ def situation(economy: Economy, shock: Shock) -> Situation:
         t = e = np.zeros(1)
     blocked = shock.ban(shape, labels)
     if blocked is not None:
-        trade_weight[blocked] = 0.0
+        trade_weight[:, blocked] = 0.0
     around = None if undisturbed is None else evaded(economy, shock)
     if around is not None and undisturbed is not None:
         duty = 1.0
         if duties:
             duty = (((1 + t) * (1 + e) / ((1 + old_t) * (1 + old_e))) ** -theta)[around.cells]
-        trade_weight[around.cells] = undisturbed[around.cells] * duty * around.weight
+        for mix, before in zip(trade_weight, undisturbed, strict=True):
+            mix[around.cells] = before[around.cells] * duty * around.weight
     refuse_stranded(economy, trade_weight)
 
     sales_weight = trade_weight / ((1 + t) * (1 + e)) if duties else trade_weight
@@ -54,7 +57,8 @@ def situation(economy: Economy, shock: Shock) -> Situation:
         transit, sales_weight = _transit(around, sales_weight)
 
     def inner(values: NDArray) -> Array:
-        return jnp.asarray(np.ascontiguousarray(values.transpose(2, 0, 1)))
+        buyers = np.broadcast_to(values, trade_weight.shape).reshape(-1, n, s)
+        return jnp.asarray(np.ascontiguousarray(buyers.transpose(2, 0, 1)))
 
     return Situation(
         trade_weight=inner(trade_weight),
@@ -103,11 +107,14 @@ def evaded(economy: Economy, shock: Shock) -> Routes | None:
 
 def _transit(around: Routes, net_weight: NDArray) -> tuple[Transit, NDArray]:
     """What goes through hubs, and the sales weights net of their margins. Cells are filled up, so that shapes recur."""
+    uses, countries = net_weight.shape[:2]
     rate = around.margin / (1 + around.margin)
-    through = net_weight[around.cells][:, None] * around.through
+    through = [mix[around.cells][:, None] * around.through for mix in net_weight]
     sales_weight = net_weight.copy()
-    sales_weight[around.cells] -= rate * through.sum(axis=1)
-    cells, hubs = _recurring(len(rate), 256), _recurring(len(around.hub), 4)
+    for mix, part in zip(sales_weight, through, strict=True):
+        mix[around.cells] -= rate * part.sum(axis=1)
+    buyer = np.concatenate([around.importer + use * countries for use in range(uses)])
+    cells, hubs = _recurring(len(buyer), 256), _recurring(len(around.hub), 4)
 
     def filled(values: NDArray, *size: int) -> Array:
         return jnp.asarray(
@@ -116,11 +123,11 @@ def _transit(around: Routes, net_weight: NDArray) -> tuple[Transit, NDArray]:
 
     return (
         Transit(
-            sector=filled(around.sector, cells),
-            importer=filled(around.importer, cells),
-            exporter=filled(around.exporter, cells),
-            weight=filled(through, cells, hubs),
-            rate=filled(rate, cells),
+            sector=filled(np.tile(around.sector, uses), cells),
+            buyer=filled(buyer, cells),
+            exporter=filled(np.tile(around.exporter, uses), cells),
+            weight=filled(np.concatenate(through), cells, hubs),
+            rate=filled(np.tile(rate, uses), cells),
             hub=filled(around.hub, hubs),
         ),
         sales_weight,

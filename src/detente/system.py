@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from detente import equations, nests
 from detente.economy import Economy
 from detente.equations import Situation, Unknowns
-from detente.response import Gap, Preconditioner, Rows, linear_response
+from detente.errors import InputError
+from detente.response import EXACT, Gap, Preconditioner, Rows, linear_response
 
-Point = tuple[Array, Array, Array]  # outer unknowns, log P̂, X'
+Point = tuple[Array, Array, Array]  # outer unknowns, log P̂, X' with the uses of a country side by side
 
 
 class TradeSystem(eqx.Module):
@@ -32,9 +33,23 @@ class TradeSystem(eqx.Module):
         return (outer, None) if self.situation.factors is None else (outer[:n], outer[n:].reshape(n, s))
 
     def unknowns(self, point: Point) -> Unknowns:
-        """The point with its outer unknowns taken apart."""
+        """The point with its outer unknowns and the uses of spending taken apart."""
         log_wage, log_premium = self.split(point[0])
-        return Unknowns(log_wage, point[1], point[2], log_premium)
+        return Unknowns(log_wage, point[1], self.by_buyer(point[2]), log_premium)
+
+    def by_buyer(self, spending: Array) -> Array:
+        """Spending of the solver [country, use × sector] as the equations have it [buyer, sector]."""
+        if not equations.by_use(self.situation):
+            return spending
+        n, s = self.situation.consumption_share.shape
+        return jnp.moveaxis(spending.reshape(n, 2, s), 1, 0).reshape(2 * n, s)
+
+    def by_country(self, spending: Array) -> Array:
+        """Spending of the equations [buyer, sector] as the solver has it [country, use × sector]."""
+        if not equations.by_use(self.situation):
+            return spending
+        n, s = self.situation.consumption_share.shape
+        return jnp.moveaxis(spending.reshape(2, n, s), 0, 1).reshape(n, 2 * s)
 
     def first_gap(self, outer: Array) -> Gap:
         """Price gap at given factor prices."""
@@ -45,13 +60,15 @@ class TradeSystem(eqx.Module):
         """Spending gap at given factor prices and prices."""
         log_wage, log_premium = self.split(outer)
         at = equations.market(log_wage, first, self.situation, log_premium)
-        return lambda spending: equations.spending_gap(spending, at, self.situation)
+        return lambda spending: self.by_country(
+            equations.spending_gap(self.by_buyer(spending), at, self.situation)
+        )
 
     def outer_gap(self, outer: Array, first: Array, second: Array) -> Array:
         """Excess demand for factors, by country and, where they are stuck, by sector."""
         log_wage, log_premium = self.split(outer)
         at = equations.market(log_wage, first, self.situation, log_premium)
-        sold = equations.flows(second, at, self.situation).output
+        sold = equations.flows(self.by_buyer(second), at, self.situation).output
         gap = equations.factor_market_gap(sold, log_wage, at, self.situation)
         if log_premium is None:
             return gap
@@ -75,7 +92,11 @@ def system(at: Situation, label: NDArray) -> TradeSystem:
 def start(economy: Economy, at: Situation) -> Point:
     """The baseline as a point."""
     n, s = economy.spending.shape
-    return jnp.zeros(n if at.factors is None else n + n * s), jnp.zeros((n, s)), economy.spending
+    if equations.by_use(at):
+        spending = jnp.asarray(economy.buyer_spending.reshape(2, n, s).transpose(1, 0, 2).reshape(n, 2 * s))
+    else:
+        spending = economy.spending
+    return jnp.zeros(n if at.factors is None else n + n * s), jnp.zeros((n, s)), spending
 
 
 @jax.jit
@@ -86,12 +107,22 @@ def residual(point: Point, of: TradeSystem) -> Array:
 
 
 def preconditioner(of: TradeSystem, point: Point) -> Preconditioner:
-    """Domestic input–output loops solved exactly: inverses of I − π'_nn γ'_n (prices) and I − γ'_n π'_nn (spending)."""
+    """Domestic input–output loops solved exactly: inverses of I − π'_nn γ'_n (prices) and I − γ'_n π'_nn (spending).
+
+    The loop is the producers'. By use, what final users buy at home sets it going: the block of both uses is
+    [[I − γ'π'ᵐ, −γ'π'ᶠ], [0, I]], whose inverse is known from the first.
+    """
     local = {name: np.asarray(value) for name, value in _local(of, point).items()}
     inputs, domestic, earned = local["input_share"], local["domestic"], local["factor_income"]
     eye = np.eye(inputs.shape[1])
     prices = np.linalg.inv(eye - domestic[:, :, None] * inputs.transpose(0, 2, 1))
     sales = np.linalg.inv(eye - inputs * domestic[:, None, :])
+    if equations.by_use(of.situation):
+        pull = sales @ (inputs * local["domestic_final"][:, None, :])
+        size = len(eye)
+        alone = sales
+        sales = np.zeros((len(inputs), 2 * size, 2 * size))
+        sales[:, :size, :size], sales[:, :size, size:], sales[:, size:, size:] = alone, pull, eye
     linked = np.asarray(of.component)
     pin = linked * earned / (linked @ earned)[:, None]
     inverses = jnp.asarray(prices), jnp.asarray(sales)
@@ -100,16 +131,22 @@ def preconditioner(of: TradeSystem, point: Point) -> Preconditioner:
 
 @jax.jit
 def _local(of: TradeSystem, point: Point) -> dict[str, Array]:
-    """Shares at a point: γ' [country, input, user], π'_nn [country, sector]; factor income [country]."""
+    """Shares at a point: γ' [country, input, user], π'_nn [country, sector] of producers and, where final users have
+    their own, of these; factor income [country]."""
     log_wage, log_price, _, log_premium = of.unknowns(point)
     at = of.situation
     where = equations.market(log_wage, log_price, at, log_premium)
     inputs = at.input_share
     if where.costs is not None and at.recipe is not None and at.substitution is not None:
         inputs = nests.input_share(where.costs, at.recipe, at.substitution)
-    return {
+    n, weight, access = len(log_wage), at.trade_weight, where.inverse_access
+    own = {}
+    if equations.by_use(at):
+        home = jnp.einsum("jnn,jn,jn->nj", weight[:, n:], where.competitive, access[:, n:])
+        own, weight, access = {"domestic_final": home}, weight[:, :n], access[:, :n]
+    return own | {
         "input_share": inputs,
-        "domestic": jnp.einsum("jnn,jn,jn->nj", at.trade_weight, where.competitive, where.inverse_access),
+        "domestic": jnp.einsum("jnn,jn,jn->nj", weight, where.competitive, access),
         "factor_income": where.factor_income,
     }
 
@@ -172,6 +209,13 @@ def _rows(of: TradeSystem, point: Point) -> Rows:
     """
     factors = of.situation.factors
     assert factors is not None
+    if equations.by_use(of.situation):
+        raise InputError(
+            "Sourcing by use with factors that are stuck in their sectors (horizons other than `long`, or "
+            f"`factor_mobility` and `resource_share`) is solved up to {EXACT} countries and country-sectors together; this "
+            f"economy has {len(factors.stickiness) + factors.stickiness.size}. Use sourcing='common', the horizon "
+            "`long`, or `World.aggregate`."
+        )
     part = {name: np.asarray(value, float) for name, value in _own_rows(of, point).items()}
     theta, sticky = np.asarray(of.situation.trade_elasticity), np.asarray(factors.stickiness)
     eye, home, pi = np.eye(sticky.shape[1]), part["at_home"][:, :, None], part["domestic"][:, :, None]

@@ -62,6 +62,11 @@ def split(
     Raises `InputError` for fewer than two points and for shocks with instruments, whose rents have no part here, and what
     `solve` raises.
     """
+    if economy.use_share is not None:
+        raise InputError(
+            "The welfare split does not know sourcing by use. `real_income` is exact with it; for a split, calibrate with "
+            "sourcing='common'."
+        )
     held = [each.name or type(each).__name__ for s in (shock_before, shock_after) for each in s.instruments]
     if held:
         raise InputError(
