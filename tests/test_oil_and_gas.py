@@ -39,7 +39,7 @@ def test_the_cap_lowers_the_price_and_leaks(cap, economy):
     assert 60 < market.after.price < embargo.after.price < 76.5  # half of the sales escape the cap of 60
     assert market.after.discount > market.before.discount
     assert market.after.revenue < embargo.after.revenue < market.before.revenue
-    buyers = dict((code, (before, after)) for code, before, after in market.top_buyers(10))
+    buyers = {code: (before, after) for code, before, after in market.top_buyers(10)}
     assert buyers["EU27"][1] < buyers["EU27"][0]
     found = cap.after
     sources = np.asarray(found.value_added).sum() + np.asarray(found.rent).sum()
