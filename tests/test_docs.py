@@ -215,7 +215,7 @@ def json_keys(content: Any, outcome: dt.Outcome, path: str = "") -> Iterator[str
             key = "<country>"
         elif key in outcome.economy.sectors:
             key = "<sector>"
-        elif key in PARTS:
+        elif key in PARTS and path.startswith("welfare_split."):
             key = "<part>"
         yield f"{path}{key}"
         yield from json_keys(value, outcome, f"{path}{key}.")
