@@ -1,9 +1,9 @@
 """A return of oil to the market against a published one: `python -m tools.check_oil`.
 
-Ianchovichina, E., Devarajan, S. and Lakatos, C. (2016), Lifting Economic Sanctions on Iran: Global Effects and Strategic
-Responses, World Bank Policy Research Working Paper 7549, find that Iran's return lowers the price of oil by 13 % if the
-Gulf does not react. Iran is in no table, so Russia stands in: a quota withholds as much of the world's exports of crude as
-Iran brought back, and the return is its end. Printed: what that does to the mean price of all other exporters.
+Ianchovichina, E., Devarajan, S. and Lakatos, C. (2016), Lifting Economic Sanctions on Iran: Global Effects and
+Strategic Responses, World Bank Policy Research Working Paper 7549, find that the return of Iran lowers the price of oil
+by 13 % if the Gulf does not react. Iran is in no table, so Russia stands in: a quota withholds as much of the world's
+exports of crude as Iran brought back, and the return is its end. Printed: what that does to the mean price of all others.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ HORIZONS = (
 
 
 def price_fall(economy: dt.Economy, part: float = RETURN) -> float:
-    """Percent by which the mean price of other exporters' crude changes when `part` of the world's exports returns."""
+    """Change in the mean price of crude of all other exporters, percent, when `part` of the world's exports returns."""
     place, crude = economy.countries.index("RUS"), economy.sectors.index("B06O")
     others = [k for k in range(len(economy.countries)) if k != place]
     once = baseline_sales(economy)[:, :, crude]

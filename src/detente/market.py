@@ -324,7 +324,7 @@ def told(result: InstrumentResult, money: str) -> str:
         return f"{value:.3g}{unit}" if unit else f"{value:.3g} of the data year"
 
     if result.kind == "producers":
-        state = "at the limit of spare capacity" if result.binds and result.slack == 0 else "holds"
+        state = "output at its bound" if result.binds else "holds"
         head = f"{state}: margin {format_percent(result.wedge)}, output {result.volume:.3g} of the data year"
     elif not np.isfinite(result.wedge):
         without = price(result.seller_price)
