@@ -302,7 +302,7 @@ def test_half_way_to_the_shock_half_goes_around():
     flat = equations.Transit(*(getattr(part.transit, f.name) for f in dataclasses.fields(part.transit)))
     kept = np.zeros(part.trade_weight.shape)
     by_cell = np.asarray(flat.rate) * np.asarray(flat.weight).sum(axis=1)
-    np.add.at(kept, (np.asarray(flat.sector), np.asarray(flat.importer), np.asarray(flat.exporter)), by_cell)
+    np.add.at(kept, (np.asarray(flat.sector), np.asarray(flat.buyer), np.asarray(flat.exporter)), by_cell)
     assert part.sales_weight is not None
     assert part.tariff_weight is not None
     assert part.export_tax_weight is not None
