@@ -82,22 +82,47 @@ class Transit(eqx.Module):
     hub: Array
 
 
+class Strips(NamedTuple):
+    """A weight on some rows [sector, row, exporter] and columns [sector, buyer, column], of which the whole holds zeros."""
+
+    row: Array
+    column: Array
+
+
+class Cross(eqx.Module):
+    """The trade weights of a few countries' pairs, held apart from the rest, which many scenarios can then share.
+
+    buyer [row, buyer], exporter [column, exporter]: 1 where a row or column is theirs. A pair in both stands in the row.
+    tariff, export_tax are None where no duty exists, sales where sellers get all that buyers pay.
+    """
+
+    buyer: Array
+    exporter: Array
+    trade: Strips
+    sales: Strips | None
+    tariff: Strips | None
+    export_tax: Strips | None
+
+
 class Situation(eqx.Module):
     """One counterfactual: the baseline's shares and the scenario's trade weights, in the order the products want.
 
     Weights are [sector, buyer, exporter]; tariff and export-tax weights are None where no tariff or export tax exists,
-    sales weights where sellers get all that buyers pay. substitution and recipe are None for Cobb–Douglas nests, factors
-    for mobile ones, transit where nothing goes around sanctions.
+    sales weights where sellers get all that buyers pay; cross holds some of them apart, or is None. substitution and recipe
+    are None for Cobb–Douglas nests, factors for mobile ones, transit where nothing goes around sanctions, endowment [country] (change in
+    the quantity of mobile factors) where it stays.
     """
 
     trade_weight: Array
     sales_weight: Array | None
     tariff_weight: Array | None
     export_tax_weight: Array | None
+    cross: Cross | None
     input_share: Array
     value_added_share: Array
     consumption_share: Array
     value_added: Array
+    endowment: Array | None
     deficit: Array
     world_income: Array
     trade_elasticity: Array
@@ -144,21 +169,30 @@ def factor_price(log_wage: Array, log_premium: Array | None) -> Array:
 
 
 def factor_income(log_wage: Array, log_premium: Array | None, situation: Situation) -> Array:
-    """Income of all factors [country]: ŵ_n VA_n for those that move, and what resources earn.
+    """Income of all factors [country]: ŵ_n VA_n L̂_n for those that move, and what resources earn.
 
-    A resource's income is that of its sector, s_nk VA_n ŵ_n exp((z_nk + ρ_nk log R̂_nk)/ν_nk): the factor price follows
-    from the income (see `premium_gap`), here turned around.
+    A resource's income is that of its sector, s_nk VA_n ŵ_n exp((z_nk + ρ_nk log R̂_nk + (ν_nk − ρ_nk) log L̂_n)/ν_nk): the
+    factor price follows from the income (see `premium_gap`), here turned around.
     """
     wage, factors = jnp.exp(log_wage), situation.factors
     if factors is None or log_premium is None:
-        return wage * situation.value_added
+        earned = wage * situation.value_added
+        return earned if situation.endowment is None else earned * situation.endowment
     rho, sticky = factors.resource_share, factors.stickiness
-    shift = 0.0 if factors.log_resource is None else rho * factors.log_resource
     grown = jnp.exp(
-        (log_premium + shift) / jnp.where(rho > 0, sticky, 1.0)
+        (log_premium + _moved_factors(factors, situation)) / jnp.where(rho > 0, sticky, 1.0)
     )  # else 0 · ∞ where factors are nearly mobile
-    by_sector = factors.sector_income * (1 - rho + rho * grown)
+    mobile = 1 - rho if situation.endowment is None else (1 - rho) * situation.endowment[:, None]
+    by_sector = factors.sector_income * (mobile + rho * grown)
     return wage * jnp.sum(by_sector, axis=1)
+
+
+def _moved_factors(factors: Factors, situation: Situation) -> Array | float:
+    """ρ log R̂ + (ν − ρ) log L̂: what more of the factors takes off a sector's factor price [country, sector]."""
+    resource = 0.0 if factors.log_resource is None else factors.resource_share * factors.log_resource
+    if situation.endowment is None:
+        return resource
+    return resource + (factors.stickiness - factors.resource_share) * jnp.log(situation.endowment)[:, None]
 
 
 def unit_cost(log_factor_price: Array, log_price: Array, situation: Situation) -> Array:
@@ -196,9 +230,41 @@ def over_uses(by_buyer: Array, situation: Situation) -> Array:
     return jnp.sum(by_buyer.reshape(2, situation.trade_weight.shape[2], *by_buyer.shape[1:]), axis=0)
 
 
-def market_access(competitive: Array, weight: Array) -> Array:
+def market_access(competitive: Array, situation: Situation, buyers: slice = slice(None)) -> Array:
     """P̂_nj^(−θ_j) = Σ_i π_nij κ̂_nij^(−θ_j) a_ij  (eq. 11, before the root). Returns [sector, buyer]."""
-    return jnp.einsum("jni,ji->jn", weight, competitive)
+    cross = situation.cross
+    strips = None if cross is None else cross.trade
+    return _over_exporters(situation.trade_weight, strips, competitive, situation, buyers)
+
+
+def _over_exporters(
+    weight: Array,
+    strips: Strips | None,
+    competitive: Array,
+    situation: Situation,
+    buyers: slice = slice(None),
+) -> Array:
+    """Σ_i of a weight times a_ij, for some of the buyers [sector, buyer]."""
+    found = jnp.einsum("jni,ji->jn", weight if buyers == slice(None) else weight[:, buyers], competitive)
+    if strips is None or situation.cross is None:
+        return found
+    cross = situation.cross
+    columns = jnp.einsum("ci,ji->jc", cross.exporter, competitive)
+    found = found + jnp.sum(strips.column[:, buyers] * columns[:, None, :], axis=2)
+    rows = jnp.sum(strips.row * competitive[:, None, :], axis=2)
+    return found + jnp.sum(rows[:, :, None] * cross.buyer[None, :, buyers], axis=1)
+
+
+def _over_buyers(weight: Array, strips: Strips | None, demand: Array, situation: Situation) -> Array:
+    """Σ_n of a weight times Q_nj [sector, exporter]."""
+    found = jnp.einsum("jni,jn->ji", weight, demand)
+    if strips is None or situation.cross is None:
+        return found
+    cross = situation.cross
+    rows = jnp.einsum("rn,jn->jr", cross.buyer, demand)
+    found = found + jnp.sum(strips.row * rows[:, :, None], axis=1)
+    columns = jnp.sum(strips.column * demand[:, :, None], axis=1)
+    return found + jnp.sum(columns[:, :, None] * cross.exporter[None], axis=1)
 
 
 def price_index(access: Array, situation: Situation) -> Array:
@@ -210,21 +276,28 @@ def final_price(log_price: Array, competitive: Array, situation: Situation) -> A
     """log P̂_nj of final users: the one index of a country, or eq. 11 at their own weights. Returns [country, sector]."""
     if not by_use(situation):
         return log_price
-    weight = situation.trade_weight[:, situation.trade_weight.shape[2] :]
-    return price_index(market_access(competitive, weight), situation)
+    final = slice(situation.trade_weight.shape[2], None)
+    return price_index(market_access(competitive, situation, final), situation)
 
 
 def output(competitive: Array, demand: Array, situation: Situation) -> Array:
     """Y'_ij = a_ij Σ_n π_nij κ̂_nij^(−θ_j) / ((1+t')(1+e')) Q_nj, Q = X'/P̂^(−θ)  (inside eq. 13: sales net of duties)."""
-    weight = situation.trade_weight if situation.sales_weight is None else situation.sales_weight
-    return (competitive * jnp.einsum("jni,jn->ji", weight, demand)).T
+    weight, cross = situation.sales_weight, situation.cross
+    if weight is None:
+        strips = None if cross is None else cross.trade
+        weight = situation.trade_weight
+    else:
+        strips = None if cross is None else cross.sales
+    return (competitive * _over_buyers(weight, strips, demand, situation)).T
 
 
 def tariff_revenue(competitive: Array, demand: Array, situation: Situation) -> Array:
     """R_n = Σ_j Σ_i t'/(1+t') π'_nij X'_nj  (the revenue in eq. 13's income). Returns [country]."""
     if situation.tariff_weight is None:
         return jnp.zeros_like(situation.value_added)
-    paid = jnp.sum(demand * jnp.einsum("jni,ji->jn", situation.tariff_weight, competitive), axis=0)
+    strips = None if situation.cross is None else situation.cross.tariff
+    duty = _over_exporters(situation.tariff_weight, strips, competitive, situation)
+    paid = jnp.sum(demand * duty, axis=0)
     return over_uses(paid, situation)
 
 
@@ -232,7 +305,8 @@ def export_tax_revenue(competitive: Array, demand: Array, situation: Situation) 
     """E_i = Σ_j Σ_n e'/((1+t')(1+e')) π'_nij X'_nj: the tax falls on the price before the importer's duty."""
     if situation.export_tax_weight is None:
         return jnp.zeros_like(situation.value_added)
-    return jnp.sum(competitive * jnp.einsum("jni,jn->ji", situation.export_tax_weight, demand), axis=0)
+    strips = None if situation.cross is None else situation.cross.export_tax
+    return jnp.sum(competitive * _over_buyers(situation.export_tax_weight, strips, demand, situation), axis=0)
 
 
 def rent(competitive: Array, demand: Array, situation: Situation) -> Array:
@@ -302,9 +376,8 @@ def consumer_price(log_price: Array, situation: Situation) -> Array:
 def price_gap(log_price: Array, log_factor_price: Array, situation: Situation) -> Array:
     """Price indices that follow from the prices of inputs, less those prices: log points [country, sector]."""
     competitive = competitiveness(unit_cost(log_factor_price, log_price, situation), situation)
-    weight = situation.trade_weight
-    producers = weight[:, : weight.shape[2]] if by_use(situation) else weight
-    return price_index(market_access(competitive, producers), situation) - log_price
+    producers = slice(situation.trade_weight.shape[2]) if by_use(situation) else slice(None)
+    return price_index(market_access(competitive, situation, producers), situation) - log_price
 
 
 def market(
@@ -364,7 +437,7 @@ def spending_gap(spending: Array, at: Market, situation: Situation) -> Array:
 
 
 def factor_market_gap(sold: Array, log_wage: Array, at: Market, situation: Situation) -> Array:
-    """log Σ_k (1 − ρ_nk) v'_nk Y'_nk − log of its baseline − log ŵ_n: excess demand for mobile factors [country].
+    """log Σ_k (1 − ρ_nk) v'_nk Y'_nk − log of its baseline − log L̂_n − log ŵ_n: excess demand for mobile factors [country].
 
     Without resources equivalent to trade balance (eq. 14) once spending follows from sales.
     """
@@ -372,11 +445,13 @@ def factor_market_gap(sold: Array, log_wage: Array, at: Market, situation: Situa
     if situation.factors is not None:
         mobile = 1 - situation.factors.resource_share
         earned, at_rest = mobile * earned, jnp.sum(mobile * situation.factors.sector_income, axis=1)
+    if situation.endowment is not None:
+        at_rest = at_rest * situation.endowment
     return jnp.log(jnp.sum(earned, axis=1)) - jnp.log(at_rest) - log_wage
 
 
 def premium_gap(sold: Array, log_wage: Array, log_premium: Array, at: Market, situation: Situation) -> Array:
-    """ν_nk (log of the growth of v'_nk Y'_nk − log ŵ_n) − ρ_nk log R̂_nk − z_nk: log points [country, sector].
+    """ν_nk (log of the growth of v'_nk Y'_nk − log ŵ_n) − ρ_nk log R̂_nk − (ν_nk − ρ_nk) log L̂_n − z_nk  [country, sector].
 
     Galle, Rodríguez-Clare & Yi (2023), eq. 8: a sector's factor income is s_nk ŵ_nk^μ ŵ_n^(1−μ) VA_n; a resource earns
     what its Cobb–Douglas share in the sector's value added leaves it. Nil where the baseline has no output.
@@ -386,9 +461,7 @@ def premium_gap(sold: Array, log_wage: Array, log_premium: Array, at: Market, si
     there = factors.sector_income > 0
     earned = jnp.where(there, value_added(sold, at, situation), 1.0)
     grown = jnp.log(earned) - jnp.log(jnp.where(there, factors.sector_income, 1.0))
-    goal = factors.stickiness * (grown - log_wage[:, None])
-    if factors.log_resource is not None:
-        goal = goal - factors.resource_share * factors.log_resource
+    goal = factors.stickiness * (grown - log_wage[:, None]) - _moved_factors(factors, situation)
     return jnp.where(there, goal, 0.0) - log_premium
 
 

@@ -35,6 +35,8 @@ class Result(enum.IntEnum):
     SOLVED = 0
     NOT_CONVERGED = 1
     NOT_FINITE = 2
+    INFEASIBLE = 3
+    REFUSED = 4
 
     @property
     def message(self) -> str:
@@ -53,6 +55,8 @@ _MESSAGES = {
         "The search left the domain where prices and incomes are finite: under this closure some country's income may "
         "vanish. Try deficits='balanced' or 'share-of-own', or a smaller shock."
     ),
+    Result.INFEASIBLE: "The shock and the closure contradict each other: no equilibrium exists (`InfeasibleError`).",
+    Result.REFUSED: "The input cannot be used (`InputError`).",
 }
 
 
@@ -308,10 +312,13 @@ def balance(economy: Economy, *, tolerance: float = TOLERANCE) -> Economy:
 
 
 @jax.jit
-def _derived(
+def derived(
     unknowns: Unknowns, at: Situation, baseline_income: Array, final_part: Array | None
 ) -> dict[str, Array | None]:
-    """final_part [country, sector]: of baseline spending, where final users have an import mix of their own."""
+    """The fields of `Equilibrium` that follow from the unknowns.
+
+    final_part [country, sector]: of baseline spending, where final users have an import mix of their own.
+    """
     log_wage, log_price, spending, log_premium = unknowns
     where = equations.market(log_wage, log_price, at, log_premium)
     result = equations.flows(spending, where, at)
@@ -343,7 +350,8 @@ def _derived(
     }
 
 
-def _final_part(economy: Economy) -> Array | None:
+def final_part(economy: Economy) -> Array | None:
+    """Part of final users in baseline spending [country, sector], where they have an import mix of their own."""
     if economy.use_share is None:
         return None
     spent = economy.buyer_spending.reshape(2, *economy.spending.shape)
@@ -359,7 +367,7 @@ def _equilibrium(
     else:
         result = Result.SOLVED if end.residual <= tolerance else Result.NOT_CONVERGED
     return Equilibrium(
-        **_derived(system(at, label).unknowns(end.point), at, economy.income, _final_part(economy)),
+        **derived(system(at, label).unknowns(end.point), at, economy.income, final_part(economy)),
         situation=at,
         bindings=(),
         trouble="",

@@ -30,6 +30,7 @@ class Shock:
         that the flow would take at baseline costs. It stands in for π where π is 0 (and must be 0 elsewhere); all other
         fields act on it as on a share.
     instruments: price caps, quotas and producers' rules (`detente.instruments`), which bind or do not.
+    endowment_change: change in the quantity of a country's mobile factors [country], or a number for all; 1 is none.
     evasion: hubs through which flows that are cut, made dearer or banned find a way around (see `Evasion`); None is none.
 
     Raises `InputError` (on use, when the shapes are known) naming the first bad cell.
@@ -41,6 +42,7 @@ class Shock:
     export_tax_new: ArrayLike | None = None
     weight_change: ArrayLike | None = None
     entry: ArrayLike | None = None
+    endowment_change: ArrayLike | None = None
     instruments: Sequence[Ceiling] = ()
     evasion: Evasion | None = None
     name: str = "shock"
@@ -65,6 +67,25 @@ class Shock:
                 f"`entry` is {values[cell]:g} at {labels.cell(cell)}, where the baseline has a share of "
                 f"{trade_share[cell]:.3g}; expected 0 there. Entry is "
                 "for flows that are nil: raise this one by `weight_change`."
+            )
+        return values
+
+    def endowment(self, countries: Sequence[str]) -> NDArray | None:
+        """The change in mobile factors [country], or None where nothing is said."""
+        if self.endowment_change is None:
+            return None
+        given = np.asarray(self.endowment_change, dtype=float)
+        if given.shape not in ((), (len(countries),)):
+            raise InputError(
+                f"`endowment_change` has shape {given.shape}; expected ({len(countries)},), one for each country."
+            )
+        values = np.broadcast_to(given, len(countries))
+        bad = ~(np.isfinite(values) & (values > 0))
+        if bad.any():
+            n = int(np.argmax(bad))
+            raise InputError(
+                f"`endowment_change` is {values[n]} for {countries[n]}; expected a finite number above 0, as a ratio to "
+                "the baseline."
             )
         return values
 

@@ -55,6 +55,7 @@ def situation(economy: Economy, shock: Shock) -> Situation:
     transit = None
     if around is not None:
         transit, sales_weight = _transit(around, sales_weight)
+    grown = shock.endowment(economy.countries)
 
     def inner(values: NDArray) -> Array:
         buyers = np.broadcast_to(values, trade_weight.shape).reshape(-1, n, s)
@@ -65,10 +66,12 @@ def situation(economy: Economy, shock: Shock) -> Situation:
         sales_weight=inner(sales_weight) if duties or transit is not None else None,
         tariff_weight=inner(trade_weight * t / (1 + t)) if duties else None,
         export_tax_weight=inner(trade_weight * e / ((1 + t) * (1 + e))) if duties else None,
+        cross=None,
         input_share=economy.input_share,
         value_added_share=economy.value_added_share,
         consumption_share=economy.consumption_share,
         value_added=economy.value_added,
+        endowment=None if grown is None else jnp.asarray(grown),
         deficit=economy.deficit,
         world_income=jnp.asarray(np.asarray(economy.income).sum()),
         trade_elasticity=economy.trade_elasticity,
