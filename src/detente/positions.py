@@ -250,32 +250,19 @@ def _read(content: Any, tree: Any, shown: str) -> Positions:
     rules = yaml_file.schema(labels.DATA / "capital.schema.json")
     yaml_file.check(content, tree, rules, place, model="`capital_2022.yaml`")
     base = None if content.get("base") == "none" else _shipped()
-    names = {**(base or _Names).names, **content.get("names", {})}
+    names = {**(base.names if base else {}), **content.get("names", {})}
     sources = {**_sources(), **content.get("sources", {})}
     stocks: dict[Key, Figure] = {}
     for k, row in enumerate(content.get("positions", ())):
         where = place(["positions", k])
         _refuse_unknown_country(row["owner"], row["host"], where=where)
-        _add(
-            stocks,
-            (row["owner"], row["host"], row["basis"]),
-            _figure(row, "USD billion", sources, where),
-            where,
-        )
+        key = (row["owner"], row["host"], row["basis"])
+        _add(stocks, key, _figure(row, "USD billion", sources, where), where)
     figures: dict[Key, Figure] = {}
     for k, row in enumerate(content.get("figures", ())):
         where = place(["figures", k])
-        if row["name"] not in names:
-            raise InputError(f"{where}: {unknown_name('figure', row['name'], names)}")
-        about = names[row["name"]]
-        _refuse_unknown_of(about["of"], row.get("of", ""), where)
-        since = _since(row.get("since", ""), where)
-        _add(
-            figures,
-            (row["name"], row.get("of", ""), since),
-            _figure(row, about["unit"], sources, where),
-            where,
-        )
+        key, unit = _about(row, names, where)
+        _add(figures, key, _figure(row, unit, sources, where), where)
     if base is None:
         return Positions(stocks, figures, names)
     replaced = {key[:2] for key in figures}  # a user's rows of a thing replace all its days
@@ -283,8 +270,13 @@ def _read(content: Any, tree: Any, shown: str) -> Positions:
     return Positions({**base.stocks, **stocks}, {**kept, **figures}, names)
 
 
-class _Names:
-    names: Mapping[str, Mapping[str, str]] = {}
+def _about(row: Mapping[str, Any], names: Mapping[str, Mapping[str, str]], where: str) -> tuple[Key, str]:
+    """The key of a row of `figures`, and its unit."""
+    if row["name"] not in names:
+        raise InputError(f"{where}: {unknown_name('figure', row['name'], names)}")
+    about = names[row["name"]]
+    _refuse_unknown_of(about["of"], row.get("of", ""), where)
+    return (row["name"], row.get("of", ""), _since(row.get("since", ""), where)), about["unit"]
 
 
 def _figure(
