@@ -4,6 +4,7 @@
 measures are ended, brought back or imposed, and becomes a `Change`. The rules stand in docs/regime.md.
 """
 
+import copy
 import datetime
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from detente.catalogue import Catalogue
 from detente.errors import InputError
 from detente.law import IN_FORCE, LIFT_RULES, Reading
 from detente.measure import Lifting, spoken
-from detente.sizes import CENTRAL
+from detente.sizes import CENTRAL, between
 
 BLOC = "EU27"
 KINDS = ("quantity", "duty", "export-tax", "cost")
@@ -83,13 +84,23 @@ class Grid:
         self.export, self.sender, self.target = border[order] == 1, sender[order], target[order]
         self.sector = sector[order]
         family, self._families = np.unique(key[order], return_index=True)
-        place, self._places = np.unique(family // (2 * len(CHANNELS)), return_index=True)
+        place = family // (2 * len(CHANNELS))
+        self._sign = np.where(place // cells == 0, -1.0, 1.0)
+        self._gate(place // cells, place % cells * 2 + family % 2)
+        place, self._places = np.unique(place, return_index=True)
         self.kind_of, self._cell_of = place // cells, place % cells
-        self._sign = np.where(family // (2 * len(CHANNELS)) // cells == 0, -1.0, 1.0)
-        self._gate(
-            family // (2 * len(CHANNELS)) // cells, family // (2 * len(CHANNELS)) % cells * 2 + family % 2
-        )
-        self._spells, self._year = self._spells_of(data_year, shown[order])
+        self._shown, self._data_year = shown[order], data_year
+        self._weigh_year()
+
+    def between(self, low: "Grid", high: "Grid", at: float) -> "Grid":
+        """This grid of central sizes with sizes at `at`, from 0 to 1, of ranges whose ends `low` and `high` have."""
+        made = copy.copy(self)
+        made.size = between(low.size, self.size, high.size, at)
+        made._weigh_year()
+        return made
+
+    def _weigh_year(self) -> None:
+        self._spells, self._year = self._spells_of(self._data_year, self._shown)
         self.in_data = self._spells @ self._year
 
     def _gate(self, kind: NDArray[np.int_], border: NDArray[np.int_]) -> None:
@@ -154,18 +165,8 @@ class Grid:
         n = len(cell)
         size = np.array(reading.sizes(self.fine[1], self.sizes))[sector]
         shown = np.nan if reading.in_data is None else reading.in_data
-        return (
-            np.full(n, m),
-            size,
-            np.full(n, shown),
-            np.full(n, kind),
-            np.full(n, channel),
-            border,
-            cell,
-            sender,
-            target,
-            sector,
-        )
+        number, shown, kind, channel = (np.full(n, each) for each in (m, shown, kind, channel))
+        return number, size, shown, kind, channel, border, cell, sender, target, sector
 
     def in_force(self, day: datetime.date) -> NDArray[np.bool_]:
         """Which entries are in force on that day."""
