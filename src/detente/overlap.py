@@ -82,14 +82,14 @@ class Grid:
         order = np.argsort(key, kind="stable")
         self.measure, self.size, self.cell = measure[order], size[order], cell[order]
         self.export, self.sender, self.target = border[order] == 1, sender[order], target[order]
-        self.sector = sector[order]
+        self.sector, self._shown = sector[order], shown[order]
         family, self._families = np.unique(key[order], return_index=True)
         place = family // (2 * len(CHANNELS))
         self._sign = np.where(place // cells == 0, -1.0, 1.0)
         self._gate(place // cells, place % cells * 2 + family % 2)
         place, self._places = np.unique(place, return_index=True)
         self.kind_of, self._cell_of = place // cells, place % cells
-        self._shown, self._data_year = shown[order], data_year
+        self._spells, self._in_spell = self._spells_of(data_year)
         self._weigh_year()
 
     def between(self, low: "Grid", high: "Grid", at: float) -> "Grid":
@@ -100,7 +100,9 @@ class Grid:
         return made
 
     def _weigh_year(self) -> None:
-        self._spells, self._year = self._spells_of(self._data_year, self._shown)
+        """`factors` in each spell of the data year, and their means over its days."""
+        sizes = np.where(self._in_spell, self.size, 0.0)
+        self._year = self.factors(np.where(np.isnan(self._shown), sizes, self._shown))
         self.in_data = self._spells @ self._year
 
     def _gate(self, kind: NDArray[np.int_], border: NDArray[np.int_]) -> None:
@@ -198,8 +200,8 @@ class Grid:
             binding[..., self._taxes] *= cut[..., self._cut_of_tax] < SHUT
         return np.multiply.reduceat(1 + self._sign * binding, self._places, axis=-1)
 
-    def _spells_of(self, year: int, shown: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
-        """The spells of a year without a change of law, as shares of its days, and `factors` in each of them."""
+    def _spells_of(self, year: int) -> tuple[NDArray, NDArray]:
+        """The spells of a year without a change of law, as shares of its days, and what is in force in each of them."""
         first, after = datetime.date(year, 1, 1), datetime.date(year + 1, 1, 1)
         days = {first}
         for measure in self.measures:
@@ -210,9 +212,7 @@ class Grid:
                     days.add(event.until + datetime.timedelta(1))
         starts = sorted(day for day in days if first <= day < after)
         lengths = np.diff([day.toordinal() for day in (*starts, after)])
-        active = np.array([self.in_force(start) for start in starts])
-        sizes = np.where(np.isnan(shown), np.where(active, self.size, 0.0), shown)
-        return lengths / lengths.sum(), self.factors(sizes)
+        return lengths / lengths.sum(), np.array([self.in_force(start) for start in starts])
 
     def _in_spells(self, kind: int, cells: NDArray[np.int_]) -> NDArray[np.float64]:
         """The factors of a kind on flows [spell, flow], 1 where it has none."""
