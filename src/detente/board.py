@@ -11,6 +11,7 @@ from detente import instruments, labels
 from detente.errors import InputError, unknown_name
 from detente.measure import Lifting
 from detente.menu import RULES, PriceCap, Producers, Quota, Rule, ServicesBan
+from detente.sizes import Position
 
 if TYPE_CHECKING:
     from detente.economy import Economy
@@ -70,7 +71,7 @@ class _Imposed(NamedTuple):
 class Board:
     """Which instruments are in force while a scenario's steps are taken."""
 
-    def __init__(self, economy: "Economy", cuts: str):
+    def __init__(self, economy: "Economy", cuts: Position):
         self.economy, self.cuts = economy, cuts
         self.imposed: list[_Imposed] = []
         self.lifted: set[int] = set()

@@ -101,7 +101,10 @@ def run(
         typer.Option(help="What OPEC+ does, in place of the scenario: none, hold-price or hold-volume."),
     ] = None,
     cuts: Annotated[
-        str, typer.Option(help="Where in its range each size is taken: low, central or high.")
+        str,
+        typer.Option(
+            help="Where in its range each size is taken: low, central, high, or a number from 0 to 1."
+        ),
     ] = "central",
     out: Annotated[Path | None, typer.Option(help="Folder for the report, charts and tables.")] = None,
     tolerance: Annotated[float, typer.Option(help="Largest relative residual accepted.")] = 1e-10,

@@ -14,6 +14,7 @@ from detente import labels
 from detente.errors import InputError
 from detente.measure import Measure
 from detente.sizes import CENTRAL, placed
+from detente.sizes import Position as Place
 
 VERIFICATION = ("verified", "sourced", "unverified")  # best first
 IN_FORCE, SUSPENDED, LAPSED, LIFTED, NOT_YET = STATES = (
@@ -142,7 +143,7 @@ class Reading(NamedTuple):
         part = dict(self.split).get(code)
         return part is None or max(part.size, *(part.range or (0.0,))) > 0
 
-    def sizes(self, codes: Sequence[str], cuts: str = CENTRAL) -> list[float]:
+    def sizes(self, codes: Sequence[str], cuts: Place = CENTRAL) -> list[float]:
         """Its size for each of these sectors, 1 for a ban, at a position of its ranges; a part has its own."""
         parts = dict(self.split)
         whole = 1.0 if self.instrument == "ban" else placed(self.size, self.range, cuts) or 0.0

@@ -33,7 +33,7 @@ class Rule(ABC):
     """What all instruments share.
 
     by: who imposes it; on: whose sales it is about; to: their buyers (default: see each); sectors: codes or groups.
-    range: of the size that is least known, taken at its ends by `cuts`; basis, source: how well it is known.
+    range: of the size that is least known, in which `cuts` places it; basis, source: how well it is known.
     Raises `InputError` for a value that makes no sense.
     """
 
@@ -65,7 +65,7 @@ class Rule(ABC):
     def engine(self, economy: "Economy") -> list[instruments.Ceiling]:
         """What it is for the engine; empty where the data year has none of its flows."""
 
-    def placed(self, cuts: str) -> "Rule":
+    def placed(self, cuts: sizes.Position) -> "Rule":
         """The same with its size at a position of its range."""
         if not self.ranged:
             return self

@@ -4,6 +4,7 @@
 measures are ended, brought back or imposed, and becomes a `Change`. The rules stand in docs/regime.md.
 """
 
+import copy
 import datetime
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from detente.catalogue import Catalogue
 from detente.errors import InputError
 from detente.law import IN_FORCE, LIFT_RULES, Reading
 from detente.measure import Lifting, spoken
-from detente.sizes import CENTRAL
+from detente.sizes import CENTRAL, between
 
 BLOC = "EU27"
 KINDS = ("quantity", "duty", "export-tax", "cost")
@@ -81,15 +82,27 @@ class Grid:
         order = np.argsort(key, kind="stable")
         self.measure, self.size, self.cell = measure[order], size[order], cell[order]
         self.export, self.sender, self.target = border[order] == 1, sender[order], target[order]
-        self.sector = sector[order]
+        self.sector, self._shown = sector[order], shown[order]
         family, self._families = np.unique(key[order], return_index=True)
-        place, self._places = np.unique(family // (2 * len(CHANNELS)), return_index=True)
+        place = family // (2 * len(CHANNELS))
+        self._sign = np.where(place // cells == 0, -1.0, 1.0)
+        self._gate(place // cells, place % cells * 2 + family % 2)
+        place, self._places = np.unique(place, return_index=True)
         self.kind_of, self._cell_of = place // cells, place % cells
-        self._sign = np.where(family // (2 * len(CHANNELS)) // cells == 0, -1.0, 1.0)
-        self._gate(
-            family // (2 * len(CHANNELS)) // cells, family // (2 * len(CHANNELS)) % cells * 2 + family % 2
-        )
-        self._spells, self._year = self._spells_of(data_year, shown[order])
+        self._spells, self._in_spell = self._spells_of(data_year)
+        self._weigh_year()
+
+    def between(self, low: "Grid", high: "Grid", at: float) -> "Grid":
+        """This grid of central sizes with sizes at `at`, from 0 to 1, of ranges whose ends `low` and `high` have."""
+        made = copy.copy(self)
+        made.size = between(low.size, self.size, high.size, at)
+        made._weigh_year()
+        return made
+
+    def _weigh_year(self) -> None:
+        """`factors` in each spell of the data year, and their means over its days."""
+        sizes = np.where(self._in_spell, self.size, 0.0)
+        self._year = self.factors(np.where(np.isnan(self._shown), sizes, self._shown))
         self.in_data = self._spells @ self._year
 
     def _gate(self, kind: NDArray[np.int_], border: NDArray[np.int_]) -> None:
@@ -154,18 +167,8 @@ class Grid:
         n = len(cell)
         size = np.array(reading.sizes(self.fine[1], self.sizes))[sector]
         shown = np.nan if reading.in_data is None else reading.in_data
-        return (
-            np.full(n, m),
-            size,
-            np.full(n, shown),
-            np.full(n, kind),
-            np.full(n, channel),
-            border,
-            cell,
-            sender,
-            target,
-            sector,
-        )
+        number, shown, kind, channel = (np.full(n, each) for each in (m, shown, kind, channel))
+        return number, size, shown, kind, channel, border, cell, sender, target, sector
 
     def in_force(self, day: datetime.date) -> NDArray[np.bool_]:
         """Which entries are in force on that day."""
@@ -197,8 +200,8 @@ class Grid:
             binding[..., self._taxes] *= cut[..., self._cut_of_tax] < SHUT
         return np.multiply.reduceat(1 + self._sign * binding, self._places, axis=-1)
 
-    def _spells_of(self, year: int, shown: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
-        """The spells of a year without a change of law, as shares of its days, and `factors` in each of them."""
+    def _spells_of(self, year: int) -> tuple[NDArray, NDArray]:
+        """The spells of a year without a change of law, as shares of its days, and what is in force in each of them."""
         first, after = datetime.date(year, 1, 1), datetime.date(year + 1, 1, 1)
         days = {first}
         for measure in self.measures:
@@ -209,9 +212,7 @@ class Grid:
                     days.add(event.until + datetime.timedelta(1))
         starts = sorted(day for day in days if first <= day < after)
         lengths = np.diff([day.toordinal() for day in (*starts, after)])
-        active = np.array([self.in_force(start) for start in starts])
-        sizes = np.where(np.isnan(shown), np.where(active, self.size, 0.0), shown)
-        return lengths / lengths.sum(), self.factors(sizes)
+        return lengths / lengths.sum(), np.array([self.in_force(start) for start in starts])
 
     def _in_spells(self, kind: int, cells: NDArray[np.int_]) -> NDArray[np.float64]:
         """The factors of a kind on flows [spell, flow], 1 where it has none."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from detente.digits import format_number
 from detente.horizon import DEFAULT
-from detente.sizes import CENTRAL
+from detente.sizes import CENTRAL, Position, end
 
 RECORDED = "record"
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -15,19 +15,19 @@ _SPACE = "\N{NO-BREAK SPACE}"
 class Setting(NamedTuple):
     """What a result is computed with: elasticities, a closure, a reading of the sanctions, a position of sizes, a horizon.
 
-    cuts: where in its range each size is taken: low, central or high. world: a name that `World.load` knows, or none for
-    the embedded table.
+    cuts: where in its range each size is taken: low, central, high or a number from 0 to 1. world: a name that `World.load`
+    knows, or none for the embedded table.
     """
 
     elasticities: str
     closure: str
     reading: str
-    cuts: str = CENTRAL
+    cuts: Position = CENTRAL
     horizon: str = DEFAULT
     world: str | None = None
 
     def __str__(self) -> str:
-        told = [] if self.cuts == CENTRAL else [f"sizes at their {self.cuts} end"]
+        told = [] if self.cuts == CENTRAL else [f"sizes {end(self.cuts)}"]
         told += [] if self.horizon == DEFAULT else [f"horizon {self.horizon}"]
         told += [] if self.world is None else [f"world {self.world}"]
         return ", ".join([self.elasticities, self.closure, self.reading, *told])

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from detente.catalogue import Catalogue, load_catalogue
 from detente.law import LIFT_RULES, LegalMeasure, as_date
 from detente.overlap import Change, Countries, Grid, Position
-from detente.sizes import CENTRAL
+from detente.sizes import CENTRAL, CUTS
+from detente.sizes import Position as Place
+from detente.sizes import position as place_of
 
 DATA_YEAR = 2022
 __all__ = ["Authority", "Change", "Position", "Regime", "State"]
@@ -75,9 +77,9 @@ class Regime:
         sectors: Countries,
         *,
         data_year: int = DATA_YEAR,
-        sizes: str = CENTRAL,
+        sizes: Place = CENTRAL,
     ) -> "Position":
-        """The regime of that day for these countries and sectors, sizes at the low end, centre or high end of ranges.
+        """The regime of that day for these countries and sectors, sizes where `sizes` puts them in their ranges.
 
         Raises `InputError` for codes it does not know.
         """
@@ -128,8 +130,14 @@ class Regime:
         mask.reshape(-1)[grid.cell[grid.named(ids)]] = 1
         return grid.coarse(mask) > 0
 
-    def _grid(self, countries: Countries, sectors: Countries, data_year: int, sizes: str = CENTRAL) -> "Grid":
-        key = tuple(countries), tuple(sectors), data_year, sizes
+    def _grid(
+        self, countries: Countries, sectors: Countries, data_year: int, sizes: Place = CENTRAL
+    ) -> "Grid":
+        at = place_of(sizes)
+        if not isinstance(at, str):  # made anew each time: draws of a position would fill the memory
+            low, central, high = (self._grid(countries, sectors, data_year, word) for word in CUTS)
+            return central.between(low, high, at)
+        key = tuple(countries), tuple(sectors), data_year, at
         if key not in self._grids:
             self._grids[key] = Grid(self.catalogue, *key)
         return self._grids[key]

@@ -41,7 +41,8 @@ class Scenario:
     report looks at, left out that of the base, or the one country that all measures are directed at.
     as_of: the day whose measures of the catalogue are in force before all steps; left out that of the base.
     outcomes: how it may end, each with a probability and with steps that come after the measures; see `branches`.
-    cuts: where in its range each size is taken, of its own measures and of the catalogue's: low, central or high.
+    cuts: where in its range each size is taken, of its own measures and of the catalogue's: low, central, high, or a
+        number from 0 (low) through 0.5 (central) to 1 (high).
     evasion: how goods go around the measures; left out that of the base, and `Evasion(hubs=())` ends it.
     world, horizon: what `detente run` takes where the command line names none; left out those of the base, and the world
         `energy` where a measure tells crude oil, gas and LNG apart.
@@ -57,13 +58,13 @@ class Scenario:
     description: str = ""
     as_of: datetime.date | str | None = None
     outcomes: Sequence[PossibleOutcome] = ()
-    cuts: str = sizes.CENTRAL
+    cuts: sizes.Position = sizes.CENTRAL
     evasion: Evasion | None = None
     world: str = ""
     horizon: str = ""
 
     def __post_init__(self):
-        sizes.placed(None, None, self.cuts)  # an unknown position is told here, not when it is solved
+        object.__setattr__(self, "cuts", sizes.position(self.cuts))  # an unknown one is told here
         for k, step in enumerate(self.measures):
             if not isinstance(step, Step):
                 raise InputError(

@@ -51,7 +51,7 @@ def _impose(measure: Measure, imposed: list[_Imposed], economy: "Economy") -> No
 class Stage:
     """What is in force while steps are taken: measures of the scenario, and the position of the regime."""
 
-    def __init__(self, economy: "Economy", regime: datetime.date | None, cuts: str):
+    def __init__(self, economy: "Economy", regime: datetime.date | None, cuts: sizes.Position):
         self.economy, self.cuts = economy, cuts
         self.imposed: list[_Imposed] = []
         self.board = Board(economy, cuts)

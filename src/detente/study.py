@@ -20,7 +20,7 @@ from detente.evidence import Ledger, Point, Statement
 from detente.horizon import DEFAULT
 from detente.quantity import Quantity, Setting
 from detente.scenario import Scenario
-from detente.sizes import CENTRAL
+from detente.sizes import CENTRAL, position
 from detente.version import __version__
 
 SHIPPED = labels.DATA / "studies"
@@ -291,7 +291,8 @@ def run_study(name: str | Path) -> Study:
 def _grid(given: Mapping[str, Any]) -> list[Setting]:
     """Every combination of the settings given."""
     parts = (given["elasticities"], given["closures"], given["readings"])
-    cases = product(*parts, given.get("cuts", [CENTRAL]), given.get("horizons", [DEFAULT]))
+    cuts = dict.fromkeys(position(at) for at in given.get("cuts", [CENTRAL]))
+    cases = product(*parts, cuts, given.get("horizons", [DEFAULT]))
     return [Setting(*case, given.get("world")) for case in cases]
 
 
@@ -350,4 +351,4 @@ def _read(name: str | Path) -> dict[str, Any]:
 
 def names(settings: Sequence[Setting], part: str) -> list[str]:
     """The different values of one part of the settings, in order."""
-    return list(dict.fromkeys(getattr(setting, part) for setting in settings))
+    return list(dict.fromkeys(str(getattr(setting, part)) for setting in settings))
