@@ -22,7 +22,9 @@ FUNCTIONS = {
     "nothing of its own": lambda a, b: (a.sum(), b),
     "own by own": lambda a, b: jnp.outer(b, b) @ b,
     "einsum with both shared and free axes": lambda a, b: jnp.einsum("ij,j->ij", a, b),
-    "reshaped, turned, sliced, joined": lambda a, b: jnp.concatenate([b.reshape(2, 2).T.ravel()[1:3], a[:, 0]]),
+    "reshaped, turned, sliced, joined": lambda a, b: jnp.concatenate(
+        [b.reshape(2, 2).T.ravel()[1:3], a[:, 0]]
+    ),
     "chosen": lambda a, b: jnp.where(b > b.mean(), b, a[0]),
     "scattered": lambda a, b: jnp.zeros(4).at[jnp.array([1, 3])].add(b[:2]),
     "placed": lambda a, b: jnp.roll(b, 1).at[0].set(a[0, 0]),

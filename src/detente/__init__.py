@@ -37,6 +37,10 @@ _HOME = {
     "Outcome": "outcome",
     "Prospect": "prospect",
     "simulate": "prospect",
+    "gradient": "derivatives",
+    "sensitivity": "derivatives",
+    "solve_many": "batch",
+    "Equilibria": "batch",
     "replicate_nafta": "replication",
     "write_report": "report",
     "DetenteError": "errors",
@@ -48,8 +52,12 @@ _HOME = {
 __all__ = sorted([*_HOME, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
+    from detente.batch import Equilibria as Equilibria
+    from detente.batch import solve_many as solve_many
     from detente.calibration import calibrate as calibrate
     from detente.calibration import elasticity_sets as elasticity_sets
+    from detente.derivatives import gradient as gradient
+    from detente.derivatives import sensitivity as sensitivity
     from detente.economy import Economy as Economy
     from detente.equilibrium import Equilibrium as Equilibrium
     from detente.equilibrium import Result as Result

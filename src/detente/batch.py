@@ -1,6 +1,7 @@
 """Many equilibria of one world at once, each solved as `detente.equilibrium.solve` would.
 
-Scenarios are solved in blocks, side by side on the last axis of every array: what they share is read once for all of them.
+Scenarios are solved in blocks, side by side on the last axis of every array: what they share is read once for all of
+them.
 Memory grows with the block. What cannot go along (price caps and other instruments, worlds that fall apart) or does not
 converge beside the others is solved by itself; what fails has a code and a message, and the others do not notice.
 """
@@ -11,13 +12,11 @@ from functools import partial
 from itertools import islice
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
 from detente.economy import Economy
-from detente.equations import Situation
 from detente.equilibrium import TOLERANCE, Equilibrium, Result, derived, final_part, solve
 from detente.errors import ConvergenceError, DetenteError, InfeasibleError
 from detente.feasibility import components
@@ -28,6 +27,7 @@ from detente.situation import situation
 from detente.solver import solve as drive
 from detente.stack import Stack, stacked
 from detente.system import Point, TradeSystem, residual, start, system
+from detente.terms import Situation
 from detente.trailing import along_last
 
 BLOCK = 32  # scenarios side by side; more of them fall out of the processor's cache
@@ -42,9 +42,9 @@ SECTOR = ("factor_price_change", "price_change", "cost_change", "value_added", "
 class Equilibria:
     """Solved situations. Each array of `values` has the scenario on its last axis, and NaN where there is no solution.
 
-    values: by name of a field of `Equilibrium`, [country, scenario] or [country, sector, scenario]. result [scenario]: codes
-    of `Result`; message: why there is no solution, or ""; residual, steps, sweeps [scenario]; alone [scenario]: whether it was
-    solved by itself.
+    values: by name of a field of `Equilibrium`, [country, scenario] or [country, sector, scenario]. result [scenario]:
+    codes of `Result`; message: why there is no solution, or ""; residual, steps, sweeps [scenario]; alone [scenario]:
+    whether it was solved by itself.
     """
 
     values: dict[str, NDArray]
@@ -86,11 +86,13 @@ def solve_many(
 ) -> Equilibria:
     """The equilibria that many shocks lead to; arrays with the scenario on the last axis.
 
-    shocks: a sequence or generator (read block by block) of shocks, or of pairs (economy, shock) where behaviour differs:
+    shocks: a sequence or generator (read block by block) of shocks, or of pairs (economy, shock) where behaviour
+    differs:
         economies of the same baseline and kinds of behaviour as `economy` (`Economy.with_behaviour`).
     names: which fields of `Equilibrium` to keep, of `COUNTRY` and `SECTOR`.
     progress: called with the number of scenarios done after each block.
-    Nothing is raised for a scenario without a solution: see `Equilibria.result`. Raises `ValueError` for an unknown name.
+    Nothing is raised for a scenario without a solution: see `Equilibria.result`. Raises `ValueError` for an unknown
+    name.
     """
     unknown = set(names) - set(COUNTRY) - set(SECTOR)
     if unknown:
@@ -156,7 +158,12 @@ def by_itself(economy: Economy, shock: Shock, names: Sequence[str], tolerance: f
         found = solve(economy, shock, tolerance=tolerance, throw=False)
     except DetenteError as problem:
         return _refused(names, problem)
-    return _One(names, found if found.converged else None, found.result, "" if found.converged else found.result.message)
+    return _One(
+        names,
+        found if found.converged else None,
+        found.result,
+        "" if found.converged else found.result.message,
+    )
 
 
 def _refused(names: Sequence[str], problem: DetenteError) -> _One:
@@ -254,7 +261,8 @@ def joined(parts: Sequence[Equilibria], names: Sequence[str] = COUNTRY) -> Equil
     """Blocks one after the other."""
     if not parts:
         none = np.zeros(0)
-        return Equilibria({name: none for name in names}, none.astype(int), (), none, none.astype(int), none.astype(int), none > 0)  # fmt: skip
+        return Equilibria(dict.fromkeys(names, none), none.astype(int), (), none, none.astype(int), none.astype(int),
+        none > 0)  # fmt: skip
     facts = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("result", "residual", "steps", "sweeps", "alone")

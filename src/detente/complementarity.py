@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from detente.equations import Rents, Situation, Transit
 from detente.instruments import Binding, Ceiling, PriceCap, Producers, Quota
+from detente.terms import Rents, Situation, Transit
 
 LARGEST_STEP = 1.0  # log points a wedge may move at once
 SHORTEST_STEP = 1 / 64  # of a step, before the Jacobian is made anew

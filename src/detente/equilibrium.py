@@ -16,7 +16,6 @@ from detente import equations
 from detente.accounts import mixed_share, over_uses
 from detente.complementarity import Seen, closing, conditions, find_wedges, least_wedges, unmet, wedged
 from detente.economy import Economy
-from detente.equations import Situation, Unknowns
 from detente.errors import ConvergenceError, InputError
 from detente.feasibility import components, refuse_stranded
 from detente.instruments import Binding, Ceiling
@@ -24,6 +23,7 @@ from detente.search import Found, search
 from detente.shock import Shock
 from detente.situation import situation
 from detente.system import system
+from detente.terms import Situation, Unknowns
 
 INNER = 0.1  # of the tolerance, to which equilibria are solved while wedges move
 TOLERANCE = 1e-10  # relative residual; rounding in 80 × 50 sums is near 1e-14

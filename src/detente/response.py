@@ -108,6 +108,11 @@ class Preconditioner(eqx.Module):
 
     def carry(self, first: Array, second: Array, shift: Array) -> tuple[Array, Array]:
         """The inner blocks carried along when the outer unknowns shift; the second stays positive."""
+        moved, other = self.respond(first, second, shift)
+        return moved, keep_positive(other, second)
+
+    def respond(self, first: Array, second: Array, shift: Array) -> tuple[Array, Array]:
+        """The inner blocks with what the outer unknowns' shift does to them, to first order."""
         head = shift[: self.outer_step.shape[0]]
         moved = first + _respond(self.first_response, head)
         other = second + _respond(self.second_response, head)
@@ -117,7 +122,7 @@ class Preconditioner(eqx.Module):
                 moved + apply_blocks(self.tail.first, tail),
                 other + apply_blocks(self.tail.second, tail),
             )
-        return moved, keep_positive(other, second)
+        return moved, other
 
 
 def _rough_move(gaps: Array, outer_step: Array, tail: Tail) -> Array:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from detente import baseline
 from detente.economy import Economy
-from detente.equations import Situation
 from detente.errors import InfeasibleError
 from detente.response import Preconditioner
 from detente.shock import Shock
@@ -22,6 +21,7 @@ from detente.situation import situation
 from detente.solver import newton
 from detente.solver import solve as drive
 from detente.system import Point, TradeSystem, preconditioner, residual, start, system
+from detente.terms import Situation
 
 SMALLEST_PART = 0.02  # of the deficits, by which they grow in the last attempt
 ON_THE_WAY = (

@@ -6,10 +6,10 @@ from jax import Array
 from numpy.typing import NDArray
 
 from detente.economy import Economy
-from detente.equations import Factors, Situation, Transit
 from detente.evasion import Routes, routes
 from detente.feasibility import refuse_stranded
 from detente.shock import Labels, Shock
+from detente.terms import Factors, Situation, Transit
 
 
 def situation(economy: Economy, shock: Shock) -> Situation:

@@ -1,7 +1,8 @@
 """Situations side by side on a last axis, what they share kept once.
 
-Scenarios of one world differ in few trade weights: those of pairs with a target of sanctions. These are held apart, as rows and
-columns with the axis (`equations.Cross`); the rest, and everything else that is the same in all, stays as it is.
+Scenarios of one world differ in few trade weights: those of pairs with a target of sanctions. These are held apart, as
+rows and columns with the axis (`equations.Cross`); the rest, and everything else that is the same in all, stays as it
+is.
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,11 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from detente.equations import Cross, Situation, Strips, Transit
+from detente.terms import Cross, Situation, Strips, Transit
 
-WIDEST = 6  # countries held apart at most; above that products with weights of each scenario's own are as quick
+WIDEST = (
+    6  # countries held apart at most; above that products with weights of each scenario's own are as quick
+)
 WEIGHTS = ("trade_weight", "sales_weight", "tariff_weight", "export_tax_weight")
 
 
@@ -36,7 +39,8 @@ class Part(NamedTuple):
 
 
 def stacked(situations: Sequence[Situation]) -> Stack:
-    """One stack of situations of the same countries, sectors and closure. Duties and re-exports count as nil where absent."""
+    """One stack of situations of the same countries, sectors and closure. Duties and re-exports count as nil where
+    absent."""
     alike = _alike(situations)
     first = alike[0]
     weights = {name: [np.asarray(getattr(each, name)) for each in alike] for name in _present(first)}
@@ -66,8 +70,9 @@ def stacked(situations: Sequence[Situation]) -> Stack:
 
 
 def touched(weights: Sequence[Sequence[NDArray]]) -> NDArray[np.bool_]:
-    """Pairs in which any situation's weight differs from the first's [buyer, exporter]; one sequence a kind of weight."""
-    found = np.zeros(weights[0][0].shape[1:], bool)
+    """Pairs in which any situation's weight differs from the first's [buyer, exporter]; one sequence a kind of
+    weight."""
+    found: NDArray[np.bool_] = np.zeros(weights[0][0].shape[1:], dtype=np.bool_)
     for each in weights:
         for other in each[1:]:
             if other is not each[0]:
@@ -78,11 +83,12 @@ def touched(weights: Sequence[Sequence[NDArray]]) -> NDArray[np.bool_]:
 def cover(pairs: NDArray[np.bool_], countries: int) -> tuple[int, ...]:
     """A few countries of which every touched pair has one (greedy)."""
     linked = pairs.reshape(-1, countries, countries).any(axis=0)
-    left, found = linked | linked.T, []
+    left, found = np.array(linked | linked.T), []
     while left.any():
         most = int(left.sum(axis=1).argmax())
         found.append(most)
-        left[most] = left[:, most] = False
+        left[most, :] = False
+        left[:, most] = False
     return tuple(sorted(found))
 
 
@@ -110,7 +116,8 @@ def crossed(
     """The strips of every weight as the equations read them; rows and columns by name of the weight."""
     buyers, countries = at.trade_weight.shape[1], len(at.value_added)
     trade, sales, tariff, tax = (
-        Strips(jnp.asarray(rows[name]), jnp.asarray(columns[name])) if name in rows else None for name in WEIGHTS
+        Strips(jnp.asarray(rows[name]), jnp.asarray(columns[name])) if name in rows else None
+        for name in WEIGHTS
     )
     assert trade is not None
     row_place, column_place = np.eye(buyers)[places[0]], np.eye(countries)[places[1]]
@@ -141,8 +148,12 @@ def _alike(situations: Sequence[Situation]) -> list[Situation]:
         given = {
             "sales_weight": each.trade_weight if sales and each.sales_weight is None else each.sales_weight,
             "tariff_weight": none if duties and each.tariff_weight is None else each.tariff_weight,
-            "export_tax_weight": none if duties and each.export_tax_weight is None else each.export_tax_weight,
-            "endowment": jnp.ones_like(each.value_added) if grown and each.endowment is None else each.endowment,
+            "export_tax_weight": none
+            if duties and each.export_tax_weight is None
+            else each.export_tax_weight,
+            "endowment": jnp.ones_like(each.value_added)
+            if grown and each.endowment is None
+            else each.endowment,
             "transit": _padded(each.transit, longest) if longest else None,
         }
         names = tuple(given)
@@ -158,20 +169,15 @@ def _alike(situations: Sequence[Situation]) -> list[Situation]:
 
 def _padded(given: Transit | None, among: Sequence[Transit]) -> Transit:
     """Re-exports filled up with nothing to the largest number of cells and hubs among some."""
-    shapes = [max(sizes) for sizes in zip(*(each.weight.shape for each in among), strict=True)]
+    cells, hubs = (max(counts) for counts in zip(*(each.weight.shape for each in among), strict=True))
+    sizes = Transit(*[(cells,)] * 3, (cells, hubs), (cells,), (hubs,))  # pyright: ignore
     if given is None:
         given = jax.tree.map(lambda leaf: jnp.zeros((0,) * leaf.ndim, leaf.dtype), among[0])
-    cells, hubs = shapes
 
-    def fill(leaf: Array, *size: int) -> Array:
+    def fill(leaf: Array, size: tuple[int, ...]) -> Array:
         return jnp.pad(leaf, [(0, more - had) for more, had in zip(size, leaf.shape, strict=True)])
 
-    return Transit(
-        *(fill(getattr(given, name), cells) for name in ("sector", "buyer", "exporter")),
-        fill(given.weight, cells, hubs),
-        fill(given.rate, cells),
-        fill(given.hub, hubs),
-    )
+    return jax.tree.map(fill, given, sizes, is_leaf=lambda leaf: isinstance(leaf, tuple))
 
 
 def _shared(leaves: Sequence[Array]) -> tuple[Array, bool]:

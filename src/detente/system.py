@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from detente import equations, nests
 from detente.economy import Economy
-from detente.equations import Situation, Unknowns
 from detente.errors import InputError
 from detente.response import EXACT, Gap, Preconditioner, Rows, linear_response
+from detente.terms import Situation, Unknowns
 
 Point = tuple[Array, Array, Array]  # outer unknowns, log P̂, X' with the uses of a country side by side
 

@@ -1,8 +1,8 @@
 """Functions of one scenario, applied to many that lie side by side on the last axis.
 
-`jax.vmap` does the same and is what everything here falls back on, but it moves the scenarios to the front wherever an array of
-one scenario meets one that all share. Kept last, they are the columns of one matrix: a product of shared shares with the
-prices of all scenarios is a single product of matrices, and nothing is transposed between two of them.
+`jax.vmap` does the same and is what everything here falls back on, but it moves the scenarios to the front wherever an
+array of one scenario meets one that all share. Kept last, they are the columns of one matrix: a product of shared
+shares with the prices of all scenarios is a single product of matrices, and nothing is transposed between two of them.
 
 The function is traced once for a single scenario; then each of its operations is given a last axis.
 """
@@ -19,8 +19,8 @@ Values = Sequence[Any]
 Flags = Sequence[bool]
 
 ELEMENTWISE = frozenset(
-    "abs add and clamp convert_element_type copy div eq exp expm1 ge gt integer_pow is_finite le log log1p lt max min mul ne "
-    "neg not or pow select_n sign sqrt square stop_gradient sub".split()
+    "abs add and clamp convert_element_type copy div eq exp expm1 ge gt integer_pow is_finite le log log1p lt max min "
+    "mul ne neg not or pow select_n sign sqrt square stop_gradient sub".split()
 )
 SAME = frozenset("cumsum reduce_and reduce_max reduce_min reduce_or reduce_sum rev".split())
 CALLS = {"pjit": "jaxpr", "jit": "jaxpr", "closed_call": "call_jaxpr", "custom_jvp_call": "call_jaxpr"}
@@ -29,8 +29,8 @@ CALLS = {"pjit": "jaxpr", "jit": "jaxpr", "closed_call": "call_jaxpr", "custom_j
 def along_last(function: Callable[..., Any], has_axis: Any) -> Callable[..., Any]:
     """`function` of arrays of one scenario, as a function of arrays with scenarios on their last axis.
 
-    has_axis: for each argument True, False or a tree of these like it (or a part of it): whether the arrays there have the
-    axis; the others are shared. All arrays returned have it.
+    has_axis: for each argument True, False or a tree of these like it (or a part of it): whether the arrays there have
+    the axis; the others are shared. All arrays returned have it.
     """
 
     def call(*args: Any) -> Any:
@@ -59,7 +59,9 @@ def _spread(value: Array, flag: bool, size: int) -> Array:
     return value if flag else jnp.broadcast_to(jnp.asarray(value)[..., None], (*jnp.shape(value), size))
 
 
-def _evaluate(jaxpr: Any, consts: Values, args: Values, flags: Flags, size: int) -> tuple[list[Any], list[bool]]:
+def _evaluate(
+    jaxpr: Any, consts: Values, args: Values, flags: Flags, size: int
+) -> tuple[list[Any], list[bool]]:
     """Values of the outputs, and which of them have the axis."""
     known: dict[Any, tuple[Any, bool]] = {}
     for variables, values, marks in (
@@ -88,7 +90,9 @@ def _apply(equation: Any, values: Values, flags: Flags, size: int) -> tuple[list
         found = _bind(equation, values)
     elif primitive.name in ELEMENTWISE:
         shape = (*equation.outvars[0].aval.shape, size)
-        found = _bind(equation, [_stretched(value, flag, shape) for value, flag in zip(values, flags, strict=True)])
+        found = _bind(
+            equation, [_stretched(value, flag, shape) for value, flag in zip(values, flags, strict=True)]
+        )
     elif primitive.name in SAME:
         found = _bind(equation, values)
     elif primitive.name in RULES:
@@ -150,7 +154,8 @@ def _slice(equation: Any, values: Values, flags: Flags, size: int) -> list[Array
 
 
 def _dot(equation: Any, values: Values, flags: Flags, size: int) -> list[Array]:
-    """One product of matrices where one side is shared; its free axes and the scenarios are the columns of the result."""
+    """One product of matrices where one side is shared; its free axes and the scenarios are the columns of the
+    result."""
     (contract, batch), (left, right) = equation.params["dimension_numbers"], values
     kind = equation.params["preferred_element_type"]
     if all(flags):
@@ -181,7 +186,8 @@ def _while(equation: Any, values: Values, flags: Flags, size: int) -> list[Array
 
     def unfinished(carry: list[Array]) -> Array:
         known = [*values[:first], *carry], [*flags[:first], *carried]
-        return _spread(*(part[0] for part in _evaluate(asked.jaxpr, asked.consts, *known, size)), size)
+        (value,), (flag,) = _evaluate(asked.jaxpr, asked.consts, *known, size)
+        return _spread(value, flag, size)
 
     def step(carry: list[Array]) -> list[Array]:
         known = [*values[first:second], *carry], [*flags[first:second], *carried]
