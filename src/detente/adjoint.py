@@ -31,7 +31,7 @@ from detente.situation import situation
 from detente.system import TradeSystem, system
 from detente.terms import Situation, Unknowns
 
-ACCURACY = 1e-11  # of the linear solve, relative; the equilibrium itself is known to about 1e-12 after it
+ACCURACY = 1e-9  # of the linear solve, relative
 ROUND = 1e-6  # reduction of the residual in one round
 ROUNDS, RESTART = 6, 80  # of GMRES
 SOLVED = 1e-8  # residual above which there is no equilibrium to differentiate
@@ -209,9 +209,8 @@ def _system(levers: Levers, ground: _Ground) -> TradeSystem:
     return system(_at(levers, ground), np.zeros(n, int))
 
 
-def _gaps(unknowns: Unknowns, levers: Levers, ground: _Ground) -> Unknowns:
+def _gaps(unknowns: Unknowns, of: TradeSystem) -> Unknowns:
     """G(z, p): every condition, and the numéraire, which makes up for the one that follows from the others."""
-    of = _system(levers, ground)
     gaps = equations.residual(unknowns, of.situation)
     earned = equations.factor_income(unknowns.log_wage, unknowns.log_premium, of.situation)
     pinned = jnp.log(of.component @ earned / of.component_income)
@@ -234,25 +233,40 @@ def _step(gaps: Unknowns, spending: Array, of: TradeSystem, made: Preconditioner
 
 
 @jax.jit
-def _pulled(at: Differentiable, weights: Unknowns) -> Unknowns:
-    """G_zᵀ times weights."""
-    return jax.vjp(lambda z: _gaps(z, at.levers, at.ground), at.unknowns)[1](weights)[0]
+def _pull(at: Differentiable) -> Callable[[Unknowns], tuple[Unknowns]]:
+    """Weights → G_zᵀ times them, with what is the same for all weights computed."""
+    of = _system(at.levers, at.ground)
+    return jax.vjp(lambda z: _gaps(z, of), at.unknowns)[1]
 
 
 @jax.jit
-def _pushed(at: Differentiable, moves: Unknowns) -> Unknowns:
-    """G_z times moves."""
-    return jax.jvp(lambda z: _gaps(z, at.levers, at.ground), (at.unknowns,), (moves,))[1]
+def _push(at: Differentiable) -> Callable[[Unknowns], Unknowns]:
+    """Moves → G_z times them, likewise."""
+    of = _system(at.levers, at.ground)
+    return jax.linearize(lambda z: _gaps(z, of), at.unknowns)[1]
+
+
+@jax.jit
+def _system_of(at: Differentiable) -> TradeSystem:
+    return _system(at.levers, at.ground)
+
+
+@jax.jit
+def _product(linear: Callable[[Unknowns], Any], vector: Array, like: Unknowns) -> Array:
+    return ravel_pytree(linear(ravel_pytree(like)[1](vector)))[0]
 
 
 @partial(jax.jit, static_argnames="transposed")
-def _preconditioned(at: Differentiable, vector: Unknowns, transposed: bool) -> Unknowns:
-    of = _system(at.levers, at.ground)
+def _steered(
+    of: TradeSystem, unknowns: Unknowns, made: Preconditioner, vector: Array, transposed: bool
+) -> Array:
+    """About G_z⁻¹, or its transpose, times a vector."""
+    flat, shape = ravel_pytree(unknowns)
 
-    def step(gaps: Unknowns) -> Unknowns:
-        return jax.tree.map(jnp.negative, _step(gaps, at.unknowns.spending, of, at.made))
+    def step(gaps: Array) -> Array:
+        return -ravel_pytree(_step(shape(gaps), unknowns.spending, of, made))[0]
 
-    return jax.linear_transpose(step, at.unknowns)(vector)[0] if transposed else step(vector)
+    return jax.linear_transpose(step, flat)(vector)[0] if transposed else step(vector)
 
 
 @partial(jax.jit, static_argnames="outcome")
@@ -270,7 +284,7 @@ def _slopes(at: Differentiable, outcome: Outcome) -> tuple[Array, Unknowns, Leve
 @jax.jit
 def _along_levers(at: Differentiable, weights: Unknowns) -> Levers:
     """G_pᵀ times weights."""
-    return jax.vjp(lambda p: _gaps(at.unknowns, p, at.ground), at.levers)[1](weights)[0]
+    return jax.vjp(lambda p: _gaps(at.unknowns, _system(p, at.ground)), at.levers)[1](weights)[0]
 
 
 def gradient(at: Differentiable, outcome: Outcome) -> tuple[float, Levers, int]:
@@ -291,7 +305,7 @@ def sensitivity(at: Differentiable, direction: Levers) -> tuple[dict[str, Array]
     direction: the levers' own structure; how far each moves. Raises `ConvergenceError` where the linear solve stops
     short.
     """
-    pushed = jax.jvp(lambda p: _gaps(at.unknowns, p, at.ground), (at.levers,), (direction,))[1]
+    pushed = jax.jvp(lambda p: _gaps(at.unknowns, _system(p, at.ground)), (at.levers,), (direction,))[1]
     moves, count = _solved(at, jax.tree.map(jnp.negative, pushed), transposed=False)
 
     def fields(unknowns: Unknowns, levers: Levers) -> dict[str, Array]:
@@ -304,16 +318,16 @@ def sensitivity(at: Differentiable, direction: Levers) -> tuple[dict[str, Array]
 def _solved(at: Differentiable, right: Unknowns, *, transposed: bool) -> tuple[Unknowns, int]:
     flat, shape = ravel_pytree(right)
     size, count = flat.size, 0
+    linear = _pull(at) if transposed else _push(at)
+    of = _system_of(at)
 
     def product(vector: NDArray) -> NDArray:
         nonlocal count
         count += 1
-        apply = _pulled if transposed else _pushed
-        return np.array(ravel_pytree(apply(at, shape(jnp.asarray(vector))))[0])
+        return np.array(_product(linear, vector, at.unknowns))
 
     def steer(vector: NDArray) -> NDArray:
-        made = _preconditioned(at, shape(jnp.asarray(vector)), transposed=transposed)
-        return np.array(ravel_pytree(made)[0])
+        return np.array(_steered(of, at.unknowns, at.made, vector, transposed=transposed))
 
     def operator(apply: Callable[[NDArray], NDArray]) -> LinearOperator:
         return LinearOperator(shape=(size, size), matvec=apply, dtype=float)  # pyright: ignore[reportCallIssue]
