@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from detente.economy import Economy
 from detente.equilibrium import balance, solve
-from detente.errors import InfeasibleError, InputError
+from detente.errors import ConvergenceError, InfeasibleError, InputError
 from detente.nests import KEYS, Substitution
 from detente.shock import Shock
 from tests import economies
@@ -377,3 +377,21 @@ def test_a_sector_without_output_may_enter_where_resources_are(mobility):
     revenue = np.asarray(found.tariff_revenue) + np.asarray(found.export_tax_revenue)
     earned = np.asarray(found.value_added).sum(axis=1)
     assert np.asarray(found.income) == pytest.approx(earned + revenue + np.asarray(found.deficit), abs=SAME)
+
+
+@pytest.mark.parametrize("mobility", [1.0, np.inf])
+def test_a_search_that_fails_where_nothing_gives_way_says_so(monkeypatch, mobility):
+    from detente import equilibrium
+    from detente.search import Found
+    from detente.system import start
+
+    rigid = Substitution.of(value_added=0.0, inputs=0.0, consumption=0.0)
+    economy = economies.economy(1).with_behaviour(substitution=rigid, factor_mobility=mobility)
+    monkeypatch.setattr(
+        equilibrium,
+        "search",
+        lambda economy, at, *_: Found(start(economy, at), residual=1.0, steps=1, sweeps=1),
+    )
+    wanted = "Nothing in this economy gives way" if mobility == 1.0 else "The solver stopped before"
+    with pytest.raises(ConvergenceError, match=wanted):
+        solve(economy, Shock())

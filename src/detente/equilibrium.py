@@ -19,6 +19,7 @@ from detente.economy import Economy
 from detente.errors import ConvergenceError, InputError
 from detente.feasibility import components, refuse_stranded
 from detente.instruments import Binding, Ceiling
+from detente.nests import KEYS
 from detente.search import Found, search
 from detente.shock import Shock
 from detente.situation import situation
@@ -60,6 +61,15 @@ _MESSAGES = {
 }
 
 
+RIGID = 0.05  # elasticities and mobility less one, up to which nothing is said to give way
+_RIGID_MESSAGE = (
+    "Nothing in this economy gives way: every elasticity of substitution is nil or nearly so and no factor changes its "
+    "sector (`factor_mobility` 1), so that a shock may leave sectors idle, factor prices undetermined, and no equilibrium "
+    "to find. Raise `value_added` and `inputs` of `Substitution` to 0.1 or more, let factors move (`factor_mobility` of "
+    "1.3, or the horizon `medium`), or take a smaller shock."
+)
+
+
 class Equilibrium(eqx.Module):
     """A solved situation. Hats are ratios to the economy's baseline; levels are in units of world factor income.
 
@@ -69,7 +79,7 @@ class Equilibrium(eqx.Module):
     index), cost_change, value_added, output, spending [country, sector].
     use_price_change, use_spending [use, country, sector]: index and spending of producers and of final users, where each
     have an import mix of their own, else None; price_change is then the geometric mean by spending of the baseline.
-    bindings: what came of each instrument; trouble: why one does not hold, if so.
+    bindings: what came of each instrument; trouble: why one does not hold, or no equilibrium was found, where known.
     result, residual (largest relative gap over all conditions), steps (outer), sweeps (passes over the trade matrix).
     """
 
@@ -256,7 +266,7 @@ def _with_instruments(
                 wedges, gaps = corner, corner_gaps
     found, _, bindings = seen[wedges.tobytes()]
     left = float(abs(gaps).max())
-    result, trouble = found.result, ""
+    result, trouble = found.result, found.trouble
     if found.converged and not left <= tolerance:
         result, trouble = Result.NOT_CONVERGED, unmet(instruments, wedges, gaps)
     return dataclasses.replace(
@@ -359,6 +369,14 @@ def final_part(economy: Economy) -> Array | None:
     return jnp.asarray(np.divide(spent[1], whole, out=np.zeros_like(whole), where=whole > 0))
 
 
+def _rigid(economy: Economy) -> bool:
+    """Whether neither recipes nor factors adapt: then only the choice of sellers does."""
+    nest, mobility = economy.substitution, economy.factor_mobility
+    if nest is None or mobility is None or float(mobility) > 1 + RIGID:
+        return False
+    return all(float(getattr(nest, name)) <= RIGID for name in KEYS)
+
+
 def _equilibrium(
     end: Found, at: Situation, label: NDArray, economy: Economy, tolerance: float
 ) -> Equilibrium:
@@ -370,7 +388,7 @@ def _equilibrium(
         **derived(system(at, label).unknowns(end.point), at, economy.income, final_part(economy)),
         situation=at,
         bindings=(),
-        trouble="",
+        trouble=_RIGID_MESSAGE if result is not Result.SOLVED and _rigid(economy) else "",
         result=result,
         residual=end.residual,
         steps=end.steps,

@@ -20,7 +20,7 @@ EXACT = 700  # outer unknowns up to which the model should ask for their whole J
 RESPONSE_ACCURACY = 1e-7  # of the linear responses: they steer the search, the gaps decide
 ROUGH_ACCURACY = 1e-4  # of those in single precision
 RESPONSE_LIMIT = 200
-RANK = 120  # directions in which steps built of rows are mended
+RANK = 60  # directions in which steps built of rows are mended
 SUBSPACE_STEPS = 3  # of the iteration that finds them
 
 Gap = Callable[[Array], Array]
@@ -103,7 +103,7 @@ class Preconditioner(eqx.Module):
         if self.tail is None:
             return self.outer_step @ gap
         made = _rough_move(gap.astype(self.tail.basis.dtype)[:, None], self.outer_step, self.tail)[:, 0]
-        made = made + self.tail.basis @ (self.tail.mend @ (self.tail.basis.T @ made))
+        made = made + self.tail.basis @ (self.tail.mend @ (made @ self.tail.basis))
         return made.astype(gap.dtype)
 
     def carry(self, first: Array, second: Array, shift: Array) -> tuple[Array, Array]:

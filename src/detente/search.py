@@ -21,7 +21,11 @@ from detente.situation import situation
 from detente.solver import newton
 from detente.solver import solve as drive
 from detente.system import Point, TradeSystem, preconditioner, residual, start, system
+<<<<<<< HEAD
 from detente.terms import Situation
+=======
+from detente.together import FIRST_SWEEPS, solve_together
+>>>>>>> speed
 
 SMALLEST_PART = 0.02  # of the deficits, by which they grow in the last attempt
 ON_THE_WAY = (
@@ -116,9 +120,16 @@ def _with_growing_deficits(
 def _chord(
     of: TradeSystem, begin: Point, made: Preconditioner, tolerance: float, max_steps: int, so_far: "Found"
 ) -> "Found":
+    """Chord steps with one Jacobian; where it has a tail, of all unknowns together, and level by level if that fails."""
+    steps, sweeps = so_far.steps, so_far.sweeps
+    if made.tail is not None:
+        quick = solve_together(of, begin, made, tolerance, max_steps=max_steps)
+        steps, sweeps = steps + int(quick.steps), sweeps + FIRST_SWEEPS * int(quick.steps)
+        if quick.gap <= tolerance:
+            return _measured(of, quick.point, steps, sweeps)
     state = drive(of, begin, made, tolerance, max_steps=max_steps)
     point = state.outer, state.first, state.second
-    return _measured(of, point, so_far.steps + int(state.steps), so_far.sweeps + int(state.sweeps))
+    return _measured(of, point, steps + int(state.steps), sweeps + int(state.sweeps))
 
 
 def _newton(of: TradeSystem, begin: Point, tolerance: float, so_far: "Found") -> "Found":

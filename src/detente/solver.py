@@ -94,12 +94,12 @@ def _mix(outer: Array, move: Array, past_outer: Array, past_move: Array, count: 
     d_outer = jnp.where(filled, outer[None, :] - past_outer, 0.0)
     normal = d_move @ d_move.T
     ridge = 1e-14 * jnp.trace(normal) + jnp.finfo(outer.dtype).tiny
-    weights = _solve_small(normal + ridge * jnp.eye(memory), d_move @ move)
+    weights = solve_small(normal + ridge * jnp.eye(memory), d_move @ move)
     mixed = move - weights @ (d_outer + d_move)
     return jnp.where(jnp.all(jnp.isfinite(mixed)), mixed, move)
 
 
-def _solve_small(matrix: Array, right: Array) -> Array:
+def solve_small(matrix: Array, right: Array) -> Array:
     """Gauss–Jordan elimination of a small positive definite system, unrolled (no LAPACK: see `numerics`)."""
     size = right.size
     rows = jnp.concatenate([matrix, right[:, None]], axis=1)
