@@ -28,6 +28,7 @@ from detente.solver import solve as drive
 from detente.stack import Stack, stacked
 from detente.system import Point, TradeSystem, residual, start, system
 from detente.terms import Situation
+from detente.together import FIRST_SWEEPS, solve_together
 from detente.trailing import along_last
 
 BLOCK = 32  # scenarios side by side; more of them fall out of the processor's cache
@@ -221,10 +222,14 @@ def _solved(
     has_axis = jax.tree.unflatten(jax.tree.structure(of), flags)
 
     def one(of: TradeSystem, begin: Point, made: Preconditioner):
-        state = drive(of, begin, made, tolerance, max_steps=max_steps)
-        point = state.outer, state.first, state.second
+        if made.tail is None:
+            state = drive(of, begin, made, tolerance, max_steps=max_steps)
+            point, steps, sweeps = (state.outer, state.first, state.second), state.steps, state.sweeps
+        else:
+            end = solve_together(of, begin, made, tolerance, max_steps=max_steps)
+            point, steps, sweeps = end.point, end.steps, FIRST_SWEEPS * end.steps
         known = derived(of.unknowns(point), of.situation, income, final)
-        return {name: known[name] for name in names}, residual(point, of), state.steps, state.sweeps
+        return {name: known[name] for name in names}, residual(point, of), steps, sweeps
 
     return along_last(one, (has_axis, False, False))(of, begin, made)
 

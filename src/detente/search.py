@@ -21,11 +21,8 @@ from detente.situation import situation
 from detente.solver import newton
 from detente.solver import solve as drive
 from detente.system import Point, TradeSystem, preconditioner, residual, start, system
-<<<<<<< HEAD
 from detente.terms import Situation
-=======
 from detente.together import FIRST_SWEEPS, solve_together
->>>>>>> speed
 
 SMALLEST_PART = 0.02  # of the deficits, by which they grow in the last attempt
 ON_THE_WAY = (
