@@ -7,7 +7,8 @@ process up to the end of the batch, world and compiler included. A sample of the
 
 What the time of a block goes into is estimated from its parts, each timed alone: making the shocks ready, solving, and,
 within that, the matrix products of one sweep and one step (`benchmarks.products`), times the most sweeps and steps that
-any scenario of the block took. Their rate is compared with that of a large square product.
+any scenario of the block took; of each the fastest of some repeats, which other work on the machine disturbs least. The
+products' rate is compared with that of a large square product.
 
 Beside it the package sanction-simulator 0.1.4, if an interpreter that has it is given. It solves another model: the same
 80 countries and 50 sectors, but flows balanced to margins and rationed, without prices.
@@ -26,7 +27,6 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import jax
@@ -150,7 +150,11 @@ def other_blocks(
     for size in sizes:
         warm(economy, members, masks, size)
         seconds, _ = batched(economy, members, masks, size)
-        line(f"{size} side by side", f"{1e3 * seconds / len(masks):.2f} ms", f"{seconds:.2f} s in all")
+        line(
+            f"{size} side by side",
+            f"{1e3 * seconds / len(masks):.2f} ms",
+            f"{seconds:.2f} s in all; peak memory so far {peak_gib():.2f} GiB",
+        )
 
 
 def bounds(economy: Economy, members: Sequence[str], masks: Sequence[int], block: int) -> None:
@@ -165,11 +169,9 @@ def bounds(economy: Economy, members: Sequence[str], masks: Sequence[int], block
         return stacked(found)
 
     stack = ready()
-    preparing = median(timed(ready)[0] for _ in range(3))
+    preparing = min(timed(ready)[0] for _ in range(3))
     found = solve_stack(economy, stack, made, tolerance=TOLERANCE)
-    solving = median(
-        timed(lambda: solve_stack(economy, stack, made, tolerance=TOLERANCE))[0] for _ in range(5)
-    )
+    solving = min(timed(lambda: solve_stack(economy, stack, made, tolerance=TOLERANCE))[0] for _ in range(5))
     sweep, operations = seconds_of(products_of_a_sweep(stack.situation, made, len(group)))
     step, more = seconds_of(products_of_a_step(stack.situation, made, len(group)))
     sweeps, steps = int(found.sweeps.max()), int(found.steps.max())
@@ -194,6 +196,10 @@ def bounds(economy: Economy, members: Sequence[str], masks: Sequence[int], block
         f"× {steps} steps; a block goes on to its slowest scenario",
     )
     line("  rate of these products", f"{rate:.1f} GFLOP/s", f"a large square product: {best:.1f} GFLOP/s")
+    if parts["matrix products"] > solving:
+        print(
+            "  The products alone took longer than the solve they are part of: the machine is too busy for these shares."
+        )
     longest = max(parts, key=lambda name: parts[name])
     line("bound by", longest)
 

@@ -10,17 +10,17 @@ import importlib.util
 import json
 import sys
 import time
+from importlib import import_module
 from importlib.metadata import version
 from itertools import combinations
+from typing import Any
 
 
 def measured(seconds: float, size: int) -> dict[str, object]:
     """Batches one after the other until `seconds` are over: counts, times, and what the package says of its accuracy."""
-    import sanction_simulator as package
-
+    package: Any = import_module("sanction_simulator")
     sys.path.insert(0, package._PKG_DIR)  # as its README has it
-    import power_trade_estimation as model
-
+    model: Any = import_module("power_trade_estimation")
     start = time.perf_counter()
     bench = model.Benchmark(package.data_dir(), cache=package.bench_cache())
     loaded = time.perf_counter() - start
