@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -353,9 +353,12 @@ def test_a_claim_of_the_dead_is_void(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "text", [claimant(), claimant(pid=dead(), host=f"{socket.gethostname()}-2"), "", "{}"]
+    "text_of",
+    [claimant, lambda: claimant(pid=dead(), host=f"{socket.gethostname()}-2"), str, lambda: "{}"],
+    ids=["this process", "another host", "empty", "without a word"],
 )
-def test_a_claim_that_may_live_holds(tmp_path: Path, text: str):
+def test_a_claim_that_may_live_holds(tmp_path: Path, text_of: Callable[[], str]):
+    text = text_of()
     (tmp_path / ".claim").write_text(text, "utf-8")
     with pytest.raises(InputError, match=r"Another run works in .*remove `.*\.claim`"):
         sweep(tmp_path)
