@@ -8,12 +8,12 @@ another by exchanging the weights of some pairs (`stack.Mixture`), and all are s
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from detente import game, labels
 from detente.acts import Keeping, Snapback
@@ -25,6 +25,7 @@ from detente.economy import Economy
 from detente.equilibrium import TOLERANCE
 from detente.errors import ConvergenceError, InputError
 from detente.game import Effects, Efficiency, bits
+from detente.intensity import Intensities, Payoffs, cooperative, nash
 from detente.measure import Lifting
 from detente.scenario import BASELINE, Scenario, several
 from detente.shock import Shock
@@ -34,6 +35,7 @@ from detente.stack import Mixture, mixture
 MEMBERS = ("USA", "EU27", "GBR", "JPN", "CAN", "AUS", "KOR", "CHE", "NOR", "NZL")
 TARGET = "RUS"
 BYSTANDERS = ("CHN", "IND", "TUR", "SAU", "ARE", "KAZ", "BRA")
+SLACK = 1e-4
 NEEDED = ("real_income_change", "income")
 
 
@@ -56,8 +58,8 @@ class Coalition:
     keep: the situation in which all keep; lift: the one in which no member does. variation: equivalent variation against
     coalition 0, in which nobody keeps [country, coalition]; a coalition is a bit mask, bit k set where member k keeps, and
     not a number where it has no solution. income: spending in coalition 0 [country]. messages: {coalition: why it has no
-    solution}. residual: the largest; alone: how many were solved by themselves. mixture: what lies between keep and lift,
-    None where it cannot be mixed.
+    solution}. residual: the largest; alone: how many were solved by themselves. real_income: that of coalition 0 over
+    the data year's [country]. mixture: what lies between keep and lift, None where it cannot be mixed.
     """
 
     economy: Economy
@@ -71,6 +73,7 @@ class Coalition:
     residual: float
     alone: int
     tolerance: float
+    real_income: NDArray = field(repr=False)
     mixture: Mixture | None = field(repr=False, default=None)
 
     # Tables -------------------------------------------------------------------------------------------------
@@ -86,7 +89,10 @@ class Coalition:
         return money_of(self.economy)
 
     def worth(self, countries: str | Sequence[str]) -> NDArray:
-        """Equivalent variation of countries taken as one, in every coalition [2^m]. Raises `InputError` for unknown names."""
+        """Equivalent variation of countries taken as one, in every coalition [2^m].
+
+        Raises `InputError` for unknown names.
+        """
         codes = labels.resolve_countries(countries, list(self.economy.countries))
         return self.variation.sel(country=codes).sum("country", skipna=False).to_numpy()
 
@@ -112,8 +118,9 @@ class Coalition:
             first, why = next(iter(self.messages.items()))
             kept = ", ".join(self.members[k] for k in bits(first)) or "nobody"
             raise ConvergenceError(
-                f"{len(self.messages)} of {self.variation.sizes['coalition']} coalitions have no solution, the first that in "
-                f"which {kept} keeps: {why} Exact Shapley values need every coalition. Leave a member out, or use another closure."
+                f"{len(self.messages)} of {2 ** len(self.members)} coalitions have no solution, the first that in which "
+                f"{kept} keeps: {why} Exact Shapley values need every coalition. Leave a member out, or use another "
+                "closure."
             )
 
     # The game -----------------------------------------------------------------------------------------------
@@ -167,8 +174,8 @@ class Coalition:
 
         pressure (the target's loss it is due to: Shapley value), pressure_alone, pressure_last; cost (borne in the full
         coalition), cost_percent (of spending), cost_caused (to all members by its keeping: Shapley value), keeping_costs
-        (itself, all others keeping), break_even and break_even_after (λ, in the full coalition and after `leavers` have left;
-        not a number for these), exit_effect (on its welfare, of the leavers' exit), forgone (what it does not gain by not
+        (itself, all others keeping), break_even and break_even_after (λ, in the full coalition and after `leavers` have
+        left; not a number for these), exit_effect (on its welfare, of the leavers' exit), forgone (what it does not gain by not
         following them), transfer (received for an equal burden). veto: blocs by `voting`.
         """
         found = self.voting if veto else self.effects
@@ -205,6 +212,45 @@ class Coalition:
             {name: -game.last(values) for name, values in rows.items()}, index=list(self.members)
         ).T
 
+    def payoffs(self, worth: ArrayLike) -> Payoffs:
+        """EV_i(x) − λ_i EV_target(x) as a function of intensities x [m, z], in `money` [m, z], λ being `worth`.
+
+        The weights of a member's pairs with the target lie linearly between lift and keep. Raises `InputError` where
+        keep and lift cannot be mixed; the function raises `ConvergenceError` where an equilibrium is not found.
+        """
+        between, lam = self.mixture, np.broadcast_to(np.asarray(worth, float), len(self.members))[:, None]
+        if between is None:
+            raise InputError(
+                "Intensities between 0 and 1 need situations that can be mixed: without evasion, price caps and quotas."
+            )
+
+        def at(x: NDArray) -> NDArray:
+            found = solve_mixture(self.economy, between, x, names=NEEDED, tolerance=0.1 * self.tolerance)
+            if not found.converged.all():
+                raise ConvergenceError(
+                    f"At some intensities no equilibrium was found: {next(filter(None, found.message))}"
+                )
+            growth = found.values["real_income_change"] / self.real_income[:, None]
+            worth = self.income.to_numpy()[:, None] * (growth - 1)
+            own = np.stack([worth[at].sum(axis=0) for at in self.roster.places])
+            return own - lam * worth[self.roster.target].sum(axis=0)
+
+        return at
+
+    def nash(self, worth: ArrayLike, **how: Any) -> list[Intensities]:
+        """Intensities from which no member gains alone (`intensity.nash`), at λ = `worth`, one or by member."""
+        return nash(self.payoffs(worth), len(self.members), slack=self._slack(worth), **how)
+
+    def cooperative(self, worth: ArrayLike, **how: Any) -> list[Intensities]:
+        """Intensities that maximise the sum of all payoffs (`intensity.cooperative`), at λ = `worth`, one or by member."""
+        slack = self._slack(worth).max()
+        return cooperative(self.payoffs(worth), len(self.members), slack=slack, **how)
+
+    def _slack(self, worth: ArrayLike) -> NDArray:
+        """The gain from another intensity that counts as none: `SLACK` of what keeping does to a payoff's two terms."""
+        own, hurt = (np.abs(effect[:, -1]) for effect in self.effects)
+        return SLACK * (own + np.asarray(worth, float) * hurt) + 10 * self.negligible
+
     def bystanders(self) -> NDArray:
         """Places of all countries that are neither members nor target."""
         taken = np.concatenate([*self.roster.places, self.roster.target])
@@ -217,7 +263,7 @@ class Coalition:
 
     def __repr__(self) -> str:
         return (
-            f"Coalition of {', '.join(self.members)} against {self.target}: {self.variation.sizes['coalition']} equilibria, "
+            f"Coalition of {', '.join(self.members)} against {self.target}: {2 ** len(self.members)} equilibria, "
             f"residual {self.residual:.1e}"
             + (f", {len(self.messages)} without a solution" if self.messages else "")
         )
@@ -388,5 +434,6 @@ def _labelled(
         residual=float(np.nanmax(found.residual)),
         alone=int(found.alone.sum()),
         tolerance=tolerance,
+        real_income=growth[:, 0],
         mixture=between,
     )

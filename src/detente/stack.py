@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from detente.equations import Cross, Situation, Strips, Transit
 
@@ -102,25 +102,24 @@ class Mixture:
         """One situation at intensities [owner], its weights in one piece."""
         cross = self.at(np.asarray(intensity, float)[:, None]).situation.cross
         assert cross is not None
-        strips = dict(zip(WEIGHTS, (cross.trade, cross.sales, cross.tariff, cross.export_tax), strict=True))
-        whole = [None if strips[n] is None else jnp.asarray(self._joined(n, strips[n])) for n in WEIGHTS]
-        return _with(self.rest, whole, None)
+        strips = zip(WEIGHTS, (cross.trade, cross.sales, cross.tariff, cross.export_tax), strict=True)
+        whole = [
+            None if s is None else self._joined(name, s.row[..., 0], s.column[..., 0]) for name, s in strips
+        ]
+        return _with(self.rest, [None if each is None else jnp.asarray(each) for each in whole], None)
 
     def lowest(self) -> NDArray:
         """The lower of the two trade weights of every flow [sector, buyer, exporter]."""
         lift, keep = self.ends["trade_weight"]
-        row, column = (
-            np.minimum(lift.row, keep.row)[..., None],
-            np.minimum(lift.column, keep.column)[..., None],
-        )
-        return self._joined("trade_weight", Strips(row, column))
+        lower = np.minimum(lift.row, keep.row), np.minimum(lift.column, keep.column)
+        return self._joined("trade_weight", *lower)
 
-    def _joined(self, name: str, strips: Strips) -> NDArray:
-        """A weight in one piece, from the first scenario's strips."""
+    def _joined(self, name: str, row: ArrayLike, column: ArrayLike) -> NDArray:
+        """A weight in one piece."""
         weight = np.array(getattr(self.rest, name))
         buyers, exporters = self.places
-        weight[:, :, exporters] = strips.column[..., 0]
-        weight[:, buyers, :] = strips.row[..., 0]
+        weight[:, :, exporters] = column
+        weight[:, buyers, :] = row
         return weight
 
 
