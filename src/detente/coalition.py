@@ -8,7 +8,7 @@ another by exchanging the weights of some pairs (`stack.Mixture`), and all are s
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,6 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from detente import game, labels
-from detente.acts import Keeping, Snapback
 from detente.ballot import UNANIMITY, pivotal_gain
 from detente.batch import BLOCK, Equilibria, holds_together, solve_many, solve_mixture
 from detente.burden import equal_burden
@@ -26,29 +25,15 @@ from detente.equilibrium import TOLERANCE
 from detente.errors import ConvergenceError, InputError
 from detente.game import Effects, Efficiency, bits
 from detente.intensity import Intensities, Payoffs, cooperative, nash
-from detente.measure import Lifting
-from detente.scenario import BASELINE, Scenario, several
+from detente.roster import MEMBERS, TARGET, Roster, kept, lifted, roster
+from detente.scenario import Scenario
 from detente.shock import Shock
 from detente.situation import situation
 from detente.stack import Mixture, mixture
 
-MEMBERS = ("USA", "EU27", "GBR", "JPN", "CAN", "AUS", "KOR", "CHE", "NOR", "NZL")
-TARGET = "RUS"
 BYSTANDERS = ("CHN", "IND", "TUR", "SAU", "ARE", "KAZ", "BRA")
-SLACK = 1e-4
+SLACK = 1e-3  # of a member's stakes: a gain from another intensity that its search cannot tell from none
 NEEDED = ("real_income_change", "income")
-
-
-class Roster(NamedTuple):
-    """Members by name with the places of their countries, those of the target, and whose a pair is [importer, exporter].
-
-    A pair of a member and the target is the member's, in both directions; all others are nobody's, −1.
-    """
-
-    names: tuple[str, ...]
-    places: tuple[NDArray, ...]
-    target: NDArray
-    owner: NDArray
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -202,12 +187,12 @@ class Coalition:
     def exits(self, parties: Sequence[str] = ()) -> pd.DataFrame:
         """What each party gains when one member alone leaves the full coalition [party, leaver], in `money`.
 
-        parties: countries or groups; left out, the bystanders named in `BYSTANDERS` that the world has, and all countries
-        together that are neither members nor target.
+        parties: countries or groups; left out, the bystanders named in `BYSTANDERS` that the world has, and as `others` all
+        countries together that are neither members nor target.
         """
         rows = {name: self.worth(name) for name in parties or self.named_bystanders()}
         if not parties:
-            rows["all bystanders"] = self.variation.to_numpy()[self.bystanders()].sum(axis=0)
+            rows["others"] = self.variation.to_numpy()[self.bystanders()].sum(axis=0)
         return pd.DataFrame(
             {name: -game.last(values) for name, values in rows.items()}, index=list(self.members)
         ).T
@@ -242,7 +227,7 @@ class Coalition:
         return nash(self.payoffs(worth), len(self.members), slack=self._slack(worth), **how)
 
     def cooperative(self, worth: ArrayLike, **how: Any) -> list[Intensities]:
-        """Intensities that maximise the sum of all payoffs (`intensity.cooperative`), at λ = `worth`, one or by member."""
+        """Intensities that maximise the sum of payoffs (`intensity.cooperative`), at λ as in `nash`."""
         slack = self._slack(worth).max()
         return cooperative(self.payoffs(worth), len(self.members), slack=slack, **how)
 
@@ -303,68 +288,6 @@ def coalition(
     else:
         found = solve_many(economy, _one_by_one(economy, keep, who, target), **how)
     return _labelled(economy, (keep, lift), who, target, found, tolerance, between)
-
-
-def kept(scenario: Scenario) -> Scenario:
-    """The situation before relief. Raises `InputError` for a scenario with outcomes."""
-    if scenario.outcomes:
-        raise InputError(several(scenario, "situation"))
-    relief = all(isinstance(s, Lifting) and not isinstance(s, Keeping | Snapback) for s in scenario.measures)
-    if not scenario.measures or not relief:
-        return scenario
-    if scenario.against != BASELINE:
-        return Scenario.load(scenario.against)
-    return scenario.base or scenario
-
-
-def lifted(keep: Scenario, members: Sequence[str], target: str) -> Scenario:
-    """`keep` with everything lifted that these members have on the target."""
-    steps = [Lifting(by=name, on=target) for name in members]
-    name = f"{keep.name}, lifted by {', '.join(members)}"
-    return Scenario(name, base=keep, measures=steps, focus=keep.focus, cuts=keep.cuts)
-
-
-def leavers(scenario: Scenario, who: Roster, economy: Economy) -> tuple[int, ...]:
-    """Places of the members that a scenario of relief alone makes lift, none where it is all or nobody."""
-    names = [
-        step.by for step in scenario.measures if isinstance(step, Lifting) and kept(scenario) is not scenario
-    ]
-    by = {code for each in names for code in labels.resolve_countries(each, list(economy.countries))}
-    found = [k for k, at in enumerate(who.places) if {economy.countries[n] for n in at} <= by]
-    return tuple(found) if len(found) < len(who.names) else ()
-
-
-def roster(economy: Economy, members: str | Sequence[str], target: str) -> Roster:
-    """Who is a member. Raises `InputError` for unknown names, members that overlap, none, or more than 16."""
-    countries = list(economy.countries)
-    names = members.split(",") if isinstance(members, str) else list(members)
-    names = [canonical(name.strip(), countries) for name in names if name.strip()]
-    if not 1 <= len(names) <= game.MOST_MEMBERS:
-        raise InputError(
-            f"{len(names)} members are named; expected 1 to {game.MOST_MEMBERS}, which are 65 536 coalitions."
-        )
-    aimed = [countries.index(code) for code in labels.resolve_countries(target, countries)]
-    owner = np.full((len(countries), len(countries)), -1)
-    taken = dict.fromkeys(aimed, f"the target `{target}`")
-    places = []
-    for k, name in enumerate(names):
-        at = [countries.index(code) for code in labels.resolve_countries(name, countries)]
-        for n in at:
-            if n in taken:
-                raise InputError(
-                    f"{labels.country_name(countries[n])} is in `{name}` and in {taken[n]}. Name every country once."
-                )
-        taken |= dict.fromkeys(at, f"`{name}`")
-        owner[np.ix_(at, aimed)] = owner.T[np.ix_(at, aimed)] = k
-        places.append(np.array(at))
-    return Roster(tuple(names), tuple(places), np.array(aimed), owner)
-
-
-def canonical(name: str, countries: Sequence[str]) -> str:
-    """A country's code, or a group's name as the catalogue writes it. Raises `InputError` for an unknown name."""
-    found = labels.resolve_countries(name, countries)
-    groups = {group.casefold(): group for group in labels.country_groups()}
-    return groups.get(name.casefold(), name) if len(found) > 1 else found[0]
 
 
 def money_of(economy: Economy) -> str:
