@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from detente.coalition import Coalition
 from detente.digits import format_number, format_percent, format_usd
 from detente.findings import Finding
-from detente.measure import AUTHORITIES
+from detente.measure import AUTHORITIES, named
 from detente.regime import Regime
+from detente.senders import Coalition
 from detente.tables import party_name
 
 ALIKE = 0.02  # intensities that differ by less are one: what a parabola misses of a payoff's shape
@@ -52,7 +52,7 @@ def amount(value: float) -> str:
 
 def sentences(found: Sequence[Finding], money: str) -> dict[str, list[str]]:
     """{question: sentences} in ranges over the readings; without an exit `C8` and `C9` are about nobody and left out."""
-    left = [party_name(code) for code in found[0]["exit"]]
+    left = [named(code) for code in found[0]["exit"]]
     told = {"C17": _burden(found, money)}
     if left and len(left) < len(found[0]["members"]):
         told = {"C8": _rain(found, money, listed(left)), "C9": _holding(found, listed(left))} | told
@@ -68,19 +68,20 @@ def _rain(found: Sequence[Finding], money: str, left: str) -> list[str]:
     effect = [each["stayers"]["exit_effect_percent"] for each in found]
     harmed = [value < -HARM for value in effect]
     verdict = "Yes" if all(harmed) else "It depends on the elasticities" if any(harmed) else "No"
-    stayers = [row for row in found[0]["members"] if row["forgone"] is not None]
-    effects = {row["name"]: _each(found, row["member"], "exit_effect") for row in stayers}
+    stayers = [row["member"] for row in found[0]["members"] if row["forgone"] is not None]
+    effects = {named(code): _each(found, code, "exit_effect") for code in stayers}
     worst, best = min(effects, key=lambda n: effects[n][0]), max(effects, key=lambda n: effects[n][0])
     lines = [
         f"{verdict}: when {left} lifts and the others keep, these together change by "
         f"{span([each['stayers']['exit_effect'] for each in found], format_usd)} {money} a year, "
         f"{span(effect, format_percent)} of their spending (a loss counts from {HARM:g}{SPACE}% on).",
-        f"Most is lost by {worst} ({span(effects[worst], format_usd)}); {best} stands best "
-        f"({span(effects[best], format_usd)}).",
         f"By not following they forgo {span([each['stayers']['forgone'] for each in found], amount)} {money} together; "
         f"before the exit it was {span([each['stayers']['forgone_before'] for each in found], amount)}. The cost of "
         "keeping is theirs with or without the exit.",
     ]
+    if len(stayers) > 1:
+        ends = [f"{name} ({span(effects[name], format_usd)})" for name in (worst, best)]
+        lines.insert(1, f"At the lower end stands {ends[0]}, at the upper {ends[1]}.")
     gone = found[0]["exit"]
     if len(gone) == 1:
         others = [each["exits"]["others"][gone[0]] for each in found]
@@ -99,7 +100,7 @@ def rises(found: Sequence[Finding]) -> dict[str, list[float]]:
     for row in found[0]["members"]:
         if row["break_even_after"] is not None:
             ends = (_each(found, row["member"], key) for key in ("break_even", "break_even_after"))
-            out[row["name"]] = [_rise(*pair) for pair in zip(*ends, strict=True)]
+            out[named(row["member"])] = [_rise(*pair) for pair in zip(*ends, strict=True)]
     return out
 
 
@@ -130,17 +131,20 @@ def _holding(found: Sequence[Finding], left: str) -> list[str]:
         ]
     gone = len(found[0]["exit"])
     slack = [each["cascade_by_slack"]["pieces"][0]["order"][gone:] for each in found]
-    followers = [[party_name(code) for code in order] for order in slack]
+    followers = [[named(code) for code in order] for order in slack]
     told = dict.fromkeys(listed(names) or "nobody" for names in followers)
     lines.append(
         f"Were every member only just willing now, these would follow, in order: {'; or '.join(told)}."
     )
     lines.append(
-        f"With one λ for all, the full coalition is stable from inside from λ = {span(full, level)} on, the rest from "
-        f"{span(rest, level)} on; with transfers among them from "
-        f"{span([each['holds']['full_with_transfers'] for each in found], level)} and "
-        f"{span([each['holds']['after_exit_with_transfers'] for each in found], level)}."
+        f"With one λ for all, nobody gains by leaving the full coalition from λ = {span(full, level)} on, nor what the "
+        f"exit leaves of it from {span(rest, level)} on."
     )
+    if found[0]["holds"]["full_with_transfers"] is not None:
+        ends = [[each["holds"][f"{key}_with_transfers"] for each in found] for key in ("full", "after_exit")]
+        lines.append(
+            f"With transfers among them it is from λ = {' and '.join(span(end, level) for end in ends)} on."
+        )
     return lines
 
 
@@ -148,7 +152,7 @@ def _burden(found: Sequence[Finding], money: str) -> list[str]:
     rows = found[0]["members"]
     received = {row["member"]: _each(found, row["member"], "transfer") for row in rows}
     first = "EU27" if "EU27" in received else max(received, key=lambda code: received[code][0])
-    name = party_name(first)
+    name = named(first)
     totals = [sum(as_number(row["cost"]) for row in each["members"]) for each in found]
     common = [
         100 * total / sum(row["income"] for row in each["members"])
@@ -159,13 +163,13 @@ def _burden(found: Sequence[Finding], money: str) -> list[str]:
     above = [value > 0 for value in received[first]]
     verdict = "Yes" if all(above) else "It depends on the elasticities" if any(above) else "No"
     payers = sorted((row for row in rows if row["transfer"] < 0), key=lambda row: row["transfer"])[:3]
-    told = [f"{row['name']} {span([-v for v in received[row['member']]], amount)}" for row in payers]
+    told = [f"{named(row['member'])} {span([-v for v in received[row['member']]], amount)}" for row in payers]
     ending = f" from the others; most would come from {listed(told)}." if all(above) else "."
     return [
         f"{verdict}: the members together bear {span(totals, amount)} {money} a year, {span(common, percent)} of their "
-        f"spending; {name} bears {span(cost, amount)}, {span(_each(found, first, 'cost_percent'), percent)} of its own.",
-        f"That is {span(_shares(cost, totals), _whole)} of the cost, and {name} exerts "
-        f"{span(_shares(pressure, pressed), _whole)} of the pressure.",
+        f"spending; on {name} fall {span(cost, amount)}, {span(_each(found, first, 'cost_percent'), percent)} of its own.",
+        f"That is {span(_shares(cost, totals), whole)}{SPACE}% of the cost, beside "
+        f"{span(_shares(pressure, pressed), whole)}{SPACE}% of the pressure.",
         f"For an equal burden in percent of spending {name} would get {span(received[first], format_usd)} {money} a "
         f"year{ending}",
     ]
@@ -180,8 +184,9 @@ def _shares(parts: Sequence[float], wholes: Sequence[float]) -> list[float]:
     return [100 * part / whole for part, whole in zip(parts, wholes, strict=True)]
 
 
-def _whole(value: float) -> str:
-    return f"{value:.0f}{SPACE}%".replace("-", "−")
+def whole(value: float) -> str:
+    """A rounded number, `−1`."""
+    return f"{round(value)}".replace("-", "−")
 
 
 def veto_lines(found: Sequence[Finding]) -> list[str]:
@@ -192,26 +197,21 @@ def veto_lines(found: Sequence[Finding]) -> list[str]:
             states = [party_name(_of(each, row["member"])["decider"]) for each in found]
             levels = span(_each(found, row["member"], "break_even"), level)
             lines.append(
-                f"Where one veto ends the measures of {row['name']}, the state decides that gains most from this by income: "
-                f"{listed(list(dict.fromkeys(states)))}. The bloc keeps from λ = {levels} on, a state's λ being its part of "
-                "the bloc's, by income."
+                f"Where one veto ends the measures of {named(row['member'])}, the state decides that gains most from this "
+                f"by income: {listed(list(dict.fromkeys(states)))}. The bloc keeps from λ = {levels} on, a state's λ "
+                "being its part of the bloc's, by income."
             )
     return lines
 
 
-def worth_lines(found: Sequence[Finding], money: str) -> list[str]:
-    """What holds at one λ, from `at_lambda` of every reading."""
+def worth_lines(found: Sequence[Finding], sets: Sequence[str], money: str) -> list[str]:
+    """What holds at one λ, from `at_lambda` of every reading; sets: their elasticities."""
     keys = {
         "full_is_internally_stable": "The full coalition",
-        "after_exit_is_internally_stable": "What the exit leaves",
+        "after_exit_is_internally_stable": "What the exit leaves of it",
     }
-    lines = [
-        f"{words} is {_verdict([each[key] for each in found])} from inside." for key, words in keys.items()
-    ]
-    ends = [
-        "nobody" if not each["remaining"] else listed([party_name(c) for c in each["remaining"]])
-        for each in found
-    ]
+    lines = [f"{words} {_verdict([each[key] for each in found])}." for key, words in keys.items()]
+    ends = [listed([named(code) for code in each["remaining"] or ()]) or "nobody" for each in found]
     lines.append(f"In the end these keep: {'; or '.join(dict.fromkeys(ends))}.")
     paid = [each["transfers"] for each in found if "transfers" in each]
     if paid and all(each["feasible"] for each in paid):
@@ -219,16 +219,18 @@ def worth_lines(found: Sequence[Finding], money: str) -> list[str]:
         lines.append(f"The cheapest transfers under which nobody else leaves come to {gross} {money} a year.")
     elif paid:
         missing = span([each["missing"] for each in paid], amount)
-        lines.append(f"Transfers among those who stay cannot hold them: {missing} {money} a year is missing.")
+        lines.append(f"Transfers among those who stay do not hold them: {missing} {money} a year is missing.")
     for key, words in (("nash", "each for itself"), ("cooperative", "all together")):
-        for each in found:
+        for each, name in zip(found, sets, strict=True):
             if "intensities" in each:
-                lines.append(f"Intensities chosen {words}: {_chosen(each['intensities'][key])}.")
+                lines.append(f"Intensities chosen {words} ({name}): {_chosen(each['intensities'][key])}.")
     return lines
 
 
 def _verdict(stable: Sequence[bool]) -> str:
-    return "stable" if all(stable) else "stable with some elasticities only" if any(stable) else "not stable"
+    if all(stable):
+        return "holds: nobody gains by leaving"
+    return "holds with some elasticities only" if any(stable) else "does not hold"
 
 
 def _chosen(found: Sequence[Finding]) -> str:

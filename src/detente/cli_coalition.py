@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,13 +12,13 @@ from detente.errors import InputError
 from detente.terminal import busy, fill, table
 
 if TYPE_CHECKING:
-    from detente.coalition import Coalition
     from detente.findings import Finding, Question
     from detente.scenario import Scenario
+    from detente.senders import Coalition
 
 SETS = "caliendo-parro-2015,uniform-4"
 MEMBERS = "USA,EU27,GBR,JPN,CAN,AUS,KOR,CHE,NOR,NZL"
-COURSES = 10  # pieces of λ that the terminal shows; all of them are in the JSON
+COURSES = 12  # ends by λ that the terminal shows; all of them are in the JSON
 HEADINGS = {
     "C8": "Are those who stay left out in the rain?",
     "C9": "Does the rest hold?",
@@ -121,7 +122,7 @@ def _compute(
     name, members, target, leaving = asked
     sets, deficits, horizon, world = behaviour
     with busy("Reading the world") as progress:
-        from detente import coalition as solver
+        from detente import senders as solver
         from detente.calibration import calibrate
         from detente.findings import Question, finding
         from detente.roster import roster
@@ -181,10 +182,10 @@ def _print(
     share = span([each["target"]["loss_percent"] for each in found], lambda v: format_percent(v, sign=False))
     typer.echo(
         fill(
-            f"{len(first.members)} members against {party_name(first.target)}: {count:,} coalitions of `{first.keep.name}`, "
-            f"solved with {' and '.join(each['elasticities'] for each in found)}. Money in {first.money} a year, against the "
-            f"coalition in which no member keeps. All together cost {party_name(first.target)} {loss}, {share} of its "
-            "spending."
+            f"{len(first.members)} members against {party_name(first.target)}: {count:,} coalitions of "
+            f"`{first.keep.name}`, solved with {' and '.join(each['elasticities'] for each in found)}. Money in "
+            f"{first.money} a year, against the coalition in which no member keeps. All together cost "
+            f"{party_name(first.target)} {loss}, {share} of its spending."
         )
     )
     typer.echo(f"\n{_table(found)}\n")
@@ -206,13 +207,13 @@ def _print(
 
 def _table(found: "Sequence[Finding]") -> str:
     from detente.answers import amount, as_number, level, span
-    from detente.digits import format_percent
+    from detente.digits import format_number
 
     columns = (
         ("pressure", amount),
         ("pressure_last", amount),
         ("cost", amount),
-        ("cost_percent", lambda v: format_percent(v, sign=False)),
+        ("cost_percent", lambda v: format_number(v, sign=False)),
         ("keeping_costs", amount),
         ("break_even", level),
         ("break_even_after", level),
@@ -225,48 +226,66 @@ def _table(found: "Sequence[Finding]") -> str:
             known = [as_number(value) for value in values if value is not None]
             cells.append(span(known, write) if known else "leaves")
         rows.append([row["name"], *cells])
-    head = ["", "pressure", "of it last", "cost", "of spending", "keeping costs it", "λ now", "λ after"]
-    widths = [max(12, *(len(row[0]) for row in rows)), 12, 12, 14, 15, 12, 14, 14]
+    head = [
+        "",
+        "pressure",
+        "added last",
+        "cost",
+        "cost, % of\nspending",
+        "keeping\ncosts it",
+        "λ now",
+        "λ after",
+    ]
+    widths = [15, 12, 12, 14, 14, 11, 14, 14]
     return table(head, rows, widths, range(1, len(head)))
 
 
 def _legend(found: "Sequence[Finding]") -> str:
     from detente.answers import listed
-    from detente.tables import party_name
+    from detente.measure import named
 
-    left = listed([party_name(code) for code in found[0]["exit"]])
+    left = listed([named(code) for code in found[0]["exit"]])
     after = f"after the exit of {left}" if left else "the same, as nobody leaves"
     return (
-        "pressure: the part of the target's loss due to the member (Shapley value); of it last: what it adds to all others. "
-        "cost: borne by the member when all keep, negative for a gain; keeping costs it: what it would gain by lifting alone. "
-        f"λ: what a dollar of the target's loss must be worth to it for keeping to pay, now and {after}."
+        "pressure: the part of the target's loss that is due to the member (Shapley value); added last: what it adds to "
+        "all others. cost: borne when all keep, negative for a gain; keeping costs it: what it would gain by lifting "
+        "alone. λ: what a dollar of the target's loss must be worth to it for keeping to pay, now and "
+        f"{after}."
     )
 
 
 def _courses(courses: "Sequence[Finding]") -> str:
+    """What remains in the end by λ; of pieces that end alike, the order of the first."""
     from detente.answers import as_number, level, listed
-    from detente.tables import party_name
+    from detente.measure import named
 
-    lines = []
-    for piece in courses[:COURSES]:
-        names = listed([party_name(code) for code in piece["order"]]) or "nobody"
-        end = as_number(piece["to"])
+    lines: list[str] = []
+    for _, group in groupby(courses, key=lambda piece: piece["remaining"]):
+        alike = list(group)
+        end = as_number(alike[-1]["to"])
         upper = "on" if end == float("inf") else f"to {level(end)}"
-        start = level(piece["from"]) if piece["from"] > 0 else "0"
-        remain = "no end" if piece["remaining"] is None else f"{len(piece['remaining'])} remain"
-        lines.append(fill(f"  λ {start} {upper}: leave {names}; {remain}.", "    "))
-    if len(courses) > COURSES:
-        lines.append(f"  and {len(courses) - COURSES} more, in the JSON")
-    return "\n".join(lines)
+        start = level(alike[0]["from"]) if alike[0]["from"] > 0 else "0"
+        order = listed([named(code) for code in alike[0]["order"]]) or "nobody"
+        remaining = alike[0]["remaining"]
+        kept = (
+            "runs in a circle"
+            if remaining is None
+            else listed([named(code) for code in remaining]) or "nobody"
+        )
+        sequence = "in order" if len(alike) == 1 else "in order at its lower end"
+        lines.append(fill(f"  λ {start} {upper}: keep {kept}; leave, {sequence}: {order}.", "    "))
+    more = [f"  and {len(lines) - COURSES} more, in the JSON"] if len(lines) > COURSES else []
+    return "\n".join([*lines[:COURSES], *more])
 
 
 def _print_worths(found: "Sequence[Finding]", of: "Coalition") -> None:
     """What holds at each λ asked for."""
     from detente.answers import worth_lines
 
+    sets = [each["elasticities"] for each in found]
     for k in range(len(found[0]["at_lambda"])):
         typer.echo(f"\nAt λ = {found[0]['at_lambda'][k]['lambda']:g}")
-        for line in worth_lines([each["at_lambda"][k] for each in found], of.money):
+        for line in worth_lines([each["at_lambda"][k] for each in found], sets, of.money):
             typer.echo(fill(f"  · {line}", "    "))
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .answers import amount, as_number, listed, span
+from .answers import amount, as_number, listed, span, whole
 from .charts import PLOT, Spec, captioned
-from .coalition import Coalition
 from .drawing import INK, QUIET
 from .findings import Finding
 from .game import bits
+from .measure import named
+from .senders import Coalition
 from .tables import party_name
 
 NOW, AFTER = "#0f7b6c", "#c9a227"  # of split_chart: distinct for the colour-blind, and neither gain nor loss
@@ -31,7 +32,7 @@ def specs(content: Mapping[str, Any], of: Coalition) -> dict[str, Spec]:
 
 def break_even_spec(found: Sequence[Finding], of: Coalition) -> Spec:
     """Break-even λ of each member, now and after the exit: a dot at the first reading, a line over the range of all."""
-    left = listed([party_name(code) for code in found[0]["exit"]])
+    left = listed([named(code) for code in found[0]["exit"]])
     series = {"break_even": "All keep", "break_even_after": f"After the exit of {left}"}
     rows, beyond = [], []
     for k, member in enumerate(found[0]["members"]):
@@ -76,7 +77,7 @@ def burden_spec(found: Sequence[Finding], of: Coalition) -> Spec:
     for k, member in enumerate(found[0]["members"]):
         for at, (key, title) in enumerate(series.items()):
             parts = [_part(each, k, key) for each in found]
-            label = span(parts, lambda value: f"{value:.0f}".replace("-", "−"))
+            label = span(parts, whole)
             value, end = float(np.mean(parts)), max([0.0, *parts])
             rows.append(
                 {

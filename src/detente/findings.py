@@ -8,9 +8,9 @@ import numpy as np
 from detente import game
 from detente.burden import cheapest_transfers, potential_surplus
 from detente.cascade import Piece, Rules, cascade, pieces, thresholds
-from detente.coalition import Coalition
 from detente.game import Effects, bits
 from detente.intensity import Intensities
+from detente.senders import Coalition
 from detente.tables import party_name
 
 Finding = dict[str, Any]
@@ -58,7 +58,7 @@ def finding(of: Coalition, elasticities: str, question: Question) -> Finding:
             "forgone_before": float(of.own[inside, 0].sum() - stay[:, full].sum()),
         },
         "exits": {party: row.to_dict() for party, row in of.exits().iterrows()},
-        "holds": _holds(effects, after),
+        "holds": _holds(effects, after, question.veto),
         "cascade": _course(of, pieces(effects, Rules(exits=question.exits))),
         "cascade_by_slack": _course(
             of, pieces(effects, Rules(exits=question.exits), _just(effects), (1.0, np.inf))
@@ -91,15 +91,18 @@ def _finite(value: float) -> float | str | None:
     return float(value) if np.isfinite(value) else "never" if value > 0 else "always"
 
 
-def _holds(effects: Effects, after: int) -> Finding:
-    """From which λ on, common to all, a coalition is stable from inside: alone, after the exit, and with transfers."""
+def _holds(effects: Effects, after: int, veto: bool) -> Finding:
+    """From which λ on, common to all, a coalition is stable from inside: all of it, after the exit, and with transfers.
+
+    None with transfers under veto: money between members would have to reach the state that decides.
+    """
     level, full = game.break_even(effects), len(effects.own[0]) - 1
     found = {}
     for key, coalition in (("full", full), ("after_exit", after)):
         inside = list(bits(coalition))
         own, hurt = (effect[inside, coalition].sum() for effect in effects)
         found[key] = _finite(max(0.0, level[inside, coalition].max())) if inside else 0.0
-        found[f"{key}_with_transfers"] = _finite(max(0.0, -own / hurt)) if hurt > 0 else None
+        found[f"{key}_with_transfers"] = _finite(max(0.0, -own / hurt)) if hurt > 0 and not veto else None
     return found
 
 
@@ -140,7 +143,7 @@ def _at(of: Coalition, effects: Effects, worth: float, question: Question) -> Fi
         "order": [of.members[k] for k in course.order],
         "remaining": None if course.end is None else _named(of, course.end),
     }
-    if after:
+    if after and not question.veto:
         found = cheapest_transfers(gains, after)
         entry["transfers"] = {
             "feasible": found.feasible,
