@@ -34,6 +34,8 @@ _HOME = {
     "Result": "equilibrium",
     "balance": "equilibrium",
     "solve": "equilibrium",
+    "Coalition": "senders",
+    "coalition": "senders",
     "Outcome": "outcome",
     "Prospect": "prospect",
     "simulate": "prospect",
@@ -78,6 +80,8 @@ if TYPE_CHECKING:
     from detente.replication import replicate_nafta as replicate_nafta
     from detente.report import write_report as write_report
     from detente.scenario import Scenario as Scenario
+    from detente.senders import Coalition as Coalition
+    from detente.senders import coalition as coalition
     from detente.shock import Shock as Shock
     from detente.world import World as World
 

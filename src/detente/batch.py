@@ -17,15 +17,15 @@ from jax import Array
 from numpy.typing import NDArray
 
 from detente.economy import Economy
-from detente.equilibrium import TOLERANCE, Equilibrium, Result, derived, final_part, solve
+from detente.equilibrium import TOLERANCE, Equilibrium, Result, derived, final_part, settle, solve
 from detente.errors import ConvergenceError, DetenteError, InfeasibleError
-from detente.feasibility import components
+from detente.feasibility import components, refuse_stranded
 from detente.response import Preconditioner
 from detente.search import baseline_preconditioner
 from detente.shock import Shock
 from detente.situation import situation
 from detente.solver import solve as drive
-from detente.stack import Stack, stacked
+from detente.stack import Mixture, Stack, stacked
 from detente.system import Point, TradeSystem, residual, start, system
 from detente.terms import Situation
 from detente.together import FIRST_SWEEPS, solve_together
@@ -148,6 +148,60 @@ def _solve_group(
     return _merged(found, list(ready), alone, names, pairs[0][0])
 
 
+def solve_mixture(
+    economy: Economy,
+    mixture: Mixture,
+    intensity: NDArray,
+    *,
+    names: Sequence[str] = COUNTRY,
+    tolerance: float = TOLERANCE,
+    block: int = BLOCK,
+    progress: Callable[[int], None] | None = None,
+) -> Equilibria:
+    """The equilibria between two situations, at intensities [owner, scenario]; the rest as in `solve_many`.
+
+    Every scenario is taken to have a supplier for all and to hold together: see `holds_together`. What does not converge
+    beside the others is solved by itself.
+    """
+    made, parts = baseline_preconditioner(economy), []
+    for begin in range(0, intensity.shape[-1], block):
+        part = intensity[:, begin : begin + block]
+        count = part.shape[-1]
+        more = np.repeat(part[:, :1], _recurring(count, block) - count, axis=1)
+        stack = mixture.at(np.concatenate([part, more], axis=1))
+        found = solve_stack(economy, stack, made, tuple(names), tolerance)
+        failed = [k for k in range(count) if not found.residual[k] <= tolerance]
+        alone = {k: _settled(economy, mixture.single(part[:, k]), names, tolerance) for k in failed}
+        parts.append(_merged(found, list(range(count)), alone, names, economy))
+        if progress is not None:
+            progress(begin + count)
+    return joined(parts, names)
+
+
+def holds_together(economy: Economy, mixture: Mixture) -> bool:
+    """Whether no scenario between two situations leaves a user without supplier, or a country cut off.
+
+    Both are asked of the lower of the two weights of every flow: where there is trade enough at these, there is at all
+    between them.
+    """
+    lowest = mixture.lowest()
+    uses, n = lowest.shape[1] // lowest.shape[2], lowest.shape[2]
+    try:
+        refuse_stranded(economy, lowest.transpose(1, 2, 0).reshape(uses, n, n, -1))
+        return not components(economy, lowest).any()
+    except DetenteError:
+        return False
+
+
+def _settled(economy: Economy, at: Situation, names: Sequence[str], tolerance: float) -> _One:
+    """One situation by the single solver with all it can try."""
+    try:
+        found = settle(economy, at, tolerance)
+    except DetenteError as problem:
+        return _refused(names, problem)
+    return _one(names, found)
+
+
 def _recurring(count: int, most: int) -> int:
     """The smallest power of two that holds `count`, at most `most`: few shapes are compiled."""
     return min(most, 1 << (count - 1).bit_length())
@@ -159,12 +213,11 @@ def by_itself(economy: Economy, shock: Shock, names: Sequence[str], tolerance: f
         found = solve(economy, shock, tolerance=tolerance, throw=False)
     except DetenteError as problem:
         return _refused(names, problem)
-    return _One(
-        names,
-        found if found.converged else None,
-        found.result,
-        "" if found.converged else found.result.message,
-    )
+    return _one(names, found)
+
+
+def _one(names: Sequence[str], found: Equilibrium) -> _One:
+    return _One(names, found if found.converged else None, found.result, "" if found.converged else found.result.message)
 
 
 def _refused(names: Sequence[str], problem: DetenteError) -> _One:

@@ -382,7 +382,12 @@ def _map(known: Sequence[Row], points: Sequence[Row], limit: float, beyond: bool
 
 def framed(chart: Spec, headline: str, unit: str, outcome: "Comparison", note: str = "") -> Spec:
     """Title above, caption below, the theme around."""
-    words = {"headline": headline, "unit": unit, "caption": caption(outcome), "note": note}
+    return captioned(chart, headline, unit, caption(outcome), note)
+
+
+def captioned(chart: Spec, headline: str, unit: str, told: str, note: str = "") -> Spec:
+    """The same for charts of other things than an outcome, `told` being the caption."""
+    words = {"headline": headline, "unit": unit, "caption": told, "note": note}
     titled = chart | {"title": {"text": headline, "subtitle": unit, "fontSize": 16, "offset": 12}}
     datasets = titled.pop("datasets", {})
     lines = [line for part in (words["caption"], note) for line in textwrap.wrap(part, 100)]

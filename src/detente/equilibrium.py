@@ -193,17 +193,26 @@ def solve(
     Raises `InputError` (bad cell, user without supplier) and `InfeasibleError` (closure and shock contradict) always.
     """
     at = situation(economy, shock)
-    label = components(economy, np.asarray(at.trade_weight))
     if shock.instruments:
+        label = components(economy, np.asarray(at.trade_weight))
         found = _with_instruments(economy, shock.instruments, at, label, tolerance, max_steps)
     else:
-        found = _equilibrium(search(economy, at, label, tolerance, max_steps), at, label, economy, tolerance)
+        found = settle(economy, at, tolerance, max_steps)
     if throw and not found.converged:
         raise ConvergenceError(
             f"{found.trouble or found.result.message} Residual {found.residual:.1e} (asked {tolerance:.0e}) after "
             f"{found.steps} steps."
         )
     return found
+
+
+def settle(economy: Economy, at: Situation, tolerance: float = TOLERANCE, max_steps: int = 80) -> Equilibrium:
+    """The equilibrium of a situation of `economy` without instruments, whatever its residual; see `solve`.
+
+    Raises `InfeasibleError` where closure and weights contradict each other.
+    """
+    label = components(economy, np.asarray(at.trade_weight))
+    return _equilibrium(search(economy, at, label, tolerance, max_steps), at, label, economy, tolerance)
 
 
 def _with_instruments(

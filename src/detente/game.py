@@ -298,3 +298,21 @@ def stable(gains: NDArray) -> NDArray:
 def stable_coalitions(gains: NDArray) -> list[int]:
     """All stable coalitions of gains [m, 2^m], in ascending order of the bit mask."""
     return np.flatnonzero(stable(gains)).tolist()
+
+
+def stable_intervals(found: Effects) -> list[tuple[float, float, int]]:
+    """For every coalition that is stable at some λ ≥ 0 common to all: least λ, largest λ, and the coalition; by least λ.
+
+    Members ask for gain_i ≥ 0, which is `rational`, outsiders for gain_i ≤ 0. Each is an interval, since gains are linear
+    in λ, and what all ask for together is one.
+    """
+    own, hurt = found
+    inside = membership(len(own))
+    least, most = rational(found)
+    root = np.divide(-own, hurt, out=np.zeros_like(own), where=hurt != 0)
+    joins = (hurt == 0) & (own > 0)
+    low = np.where(inside, least, np.where(hurt < 0, root, np.where(joins, np.inf, -np.inf))).max(axis=0)
+    high = np.where(inside, most, np.where(hurt > 0, root, np.where(joins, -np.inf, np.inf))).min(axis=0)
+    low = np.maximum(low, 0.0)
+    at = np.flatnonzero((low <= high) & np.isfinite(low))
+    return sorted((float(low[s]), float(high[s]), int(s)) for s in at)

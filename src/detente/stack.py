@@ -6,6 +6,7 @@ is.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import equinox as eqx
@@ -13,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from detente.terms import Cross, Situation, Strips, Transit
 
@@ -67,6 +68,114 @@ def stacked(situations: Sequence[Situation]) -> Stack:
     merged = _with(merged, [whole.get(name) for name in WEIGHTS], cross)
     marks = _with(flags, [cross is None if there else None for there in weighed], marks_of(cross))
     return Stack(merged, tuple(jax.tree.leaves(marks)))
+
+
+# Between two situations ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Two situations that differ in pairs of countries, each with an owner, and all that lies between them.
+
+    The weights of an owned pair are (1 − x) lift + x keep at intensity x of its owner, exactly lift at 0 and keep at 1;
+    everything else is the same in both. Made by `mixture`.
+    """
+
+    keep: Situation
+    rest: Situation
+    places: tuple[NDArray, NDArray]
+    ends: dict[str, tuple[Part, Part]]
+    owner: tuple[NDArray, NDArray]
+
+    def at(self, intensity: NDArray) -> Stack:
+        """The stack at intensities [owner, scenario]; the work grows with the rows and columns held apart alone."""
+        share = np.concatenate([np.asarray(intensity, float), np.zeros((1, np.shape(intensity)[-1]))])
+        rows = {name: _between(a.row, b.row, share[self.owner[0]]) for name, (a, b) in self.ends.items()}
+        columns = {
+            name: _between(a.column, b.column, share[self.owner[1]]) for name, (a, b) in self.ends.items()
+        }
+        cross = crossed(self.keep, self.places, rows, columns)
+        whole = [getattr(self.rest, name) for name in WEIGHTS]
+        shared = jax.tree.map(lambda _: False, _with(self.rest, whole, None))
+        marks = _with(shared, [None if each is None else False for each in whole], marks_of(cross))
+        return Stack(_with(self.rest, whole, cross), tuple(jax.tree.leaves(marks)))
+
+    def single(self, intensity: NDArray) -> Situation:
+        """One situation at intensities [owner], its weights in one piece."""
+        cross = self.at(np.asarray(intensity, float)[:, None]).situation.cross
+        assert cross is not None
+        strips = zip(WEIGHTS, (cross.trade, cross.sales, cross.tariff, cross.export_tax), strict=True)
+        whole = [
+            None if s is None else self._joined(name, s.row[..., 0], s.column[..., 0]) for name, s in strips
+        ]
+        return _with(self.rest, [None if each is None else jnp.asarray(each) for each in whole], None)
+
+    def lowest(self) -> NDArray:
+        """The lower of the two trade weights of every flow [sector, buyer, exporter]."""
+        lift, keep = self.ends["trade_weight"]
+        lower = np.minimum(lift.row, keep.row), np.minimum(lift.column, keep.column)
+        return self._joined("trade_weight", *lower)
+
+    def _joined(self, name: str, row: ArrayLike, column: ArrayLike) -> NDArray:
+        """A weight in one piece."""
+        weight = np.array(getattr(self.rest, name))
+        buyers, exporters = self.places
+        weight[:, :, exporters] = column
+        weight[:, buyers, :] = row
+        return weight
+
+
+def mixed(keep: Situation, lift: Situation, owner: NDArray, intensity: NDArray) -> Stack:
+    """The stack between two situations at intensities [owner, scenario]; see `mixture`, which says what is raised."""
+    return mixture(keep, lift, owner).at(intensity)
+
+
+def mixture(keep: Situation, lift: Situation, owner: NDArray) -> Mixture:
+    """Two situations of one economy, ready to be mixed pair by pair.
+
+    owner [importer, exporter]: who sets the weights of a pair, −1 for nobody. Raises `ValueError` where the situations
+    differ in a pair without an owner (naming it by places), in anything but weights, or go around measures through hubs;
+    and where more than `WIDEST` countries are needed to cover the owned pairs.
+    """
+    first, second = _alike([keep, lift])
+    if first.transit is not None:
+        raise ValueError("Situations whose goods go around measures cannot be mixed: solve each by itself.")
+    names, uses = _present(first), first.trade_weight.shape[1] // len(owner)
+    owned = np.tile(owner, (uses, 1))
+    pairs = [[np.asarray(getattr(each, name)) for each in (first, second)] for name in names]
+    stray = np.argwhere(touched(pairs) & (owned < 0))
+    if stray.size:
+        buyer, exporter = stray[0]
+        raise ValueError(
+            f"The situations differ in what importer {buyer % len(owner)} buys from exporter {exporter}, a pair that "
+            "nobody owns."
+        )
+    if not all(
+        np.array_equal(*both)
+        for both in zip(*(jax.tree.leaves(_bare(s)) for s in (first, second)), strict=True)
+    ):
+        raise ValueError("The situations differ in more than weights of trade.")
+    apart = cover(owned >= 0, len(owner))
+    if len(apart) > WIDEST:
+        raise ValueError(
+            f"{len(apart)} countries are needed to cover the owned pairs; at most {WIDEST} can be held apart."
+        )
+    places = places_of(apart, first)
+    ends = {name: (split(b, *places), split(a, *places)) for name, (a, b) in zip(names, pairs, strict=True)}
+    rest = _with(_bare(first), [jnp.asarray(ends[n][1].rest) if n in ends else None for n in WEIGHTS], None)
+    return Mixture(first, rest, places, ends, (owned[places[0]], owned[:, places[1]]))
+
+
+def _between(lift: NDArray, keep: NDArray, share: NDArray) -> NDArray:
+    """(1 − x) lift + x keep on a last axis, where they differ."""
+    out = np.broadcast_to(lift[..., None], (*lift.shape, share.shape[-1])).copy()
+    sector, at, other = np.nonzero(lift != keep)
+    x = share[at, other]
+    out[sector, at, other] = (1 - x) * lift[sector, at, other, None] + x * keep[sector, at, other, None]
+    return out
+
+
+# What is held apart ----------------------------------------------------------------------------------------
 
 
 def touched(weights: Sequence[Sequence[NDArray]]) -> NDArray[np.bool_]:
