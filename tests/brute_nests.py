@@ -22,7 +22,8 @@ NESTS = ("value_added", "energy", "inputs", "energy_mix", "gas_mix", "consumptio
 
 @dataclass(frozen=True)
 class Primitives:
-    """trade: technology, tastes and duties (its input and consumption shares serve as CES weights). Elasticities by nest: numbers, or [user].
+    """trade: technology, tastes and duties (its input and consumption shares serve as CES weights). Elasticities by nest: numbers,
+    or [user].
 
     energy_goods, gas_goods: places of the energy goods, and of those that are one gas; mobility: μ; resource_share: ρ,
     resource, talent (A): [country, sector].
@@ -104,9 +105,7 @@ def of_user(elasticity: float | tuple[float, ...], user: int) -> float:
     return elasticity[user] if isinstance(elasticity, tuple) else elasticity
 
 
-def fuels(
-    weights: np.ndarray, price: np.ndarray, given: Primitives, mix: float
-) -> tuple[float, np.ndarray]:
+def fuels(weights: np.ndarray, price: np.ndarray, given: Primitives, mix: float) -> tuple[float, np.ndarray]:
     """The bundle of energy goods (the first `len(gas_goods)` of them one gas): price and share of each."""
     gases = len(given.gas_goods)
     if not gases:

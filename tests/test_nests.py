@@ -159,11 +159,14 @@ def test_an_equilibrium_moves_smoothly_through_one(name: str):
     """
     economy, shock, h = economies.economy(6), mild(6), 2e-3
     share = resources(6)
+    gas = (
+        () if name == "consumption_mix" else (0, 1)
+    )  # where all energy is one gas, nothing is mixed above it
 
     def real(value: float) -> np.ndarray:
         nest = {"value_added": 0.5, "inputs": 0.4, "energy": 0.2, "consumption": 0.8, name: value}
         how = economy.with_behaviour(
-            substitution=Substitution.of(**nest, energy_goods=(0, 1), gas_goods=(0, 1)),
+            substitution=Substitution.of(**nest, energy_goods=(0, 1), gas_goods=gas),
             factor_mobility=2.0,
             resource_share=share,
         )

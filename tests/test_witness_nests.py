@@ -48,7 +48,7 @@ SETTINGS = {
     "complements, one gas, partly stuck, resources": (COMPLEMENTS, 1.5, True, True),
     "by sector": (BY_SECTOR, np.inf, False),
     "by sector, partly stuck, resources": (BY_SECTOR, 1.5, True),
-    "by sector, one gas, stuck": (BY_SECTOR, 1.0, False, True),
+    "by sector, one gas, partly stuck": (BY_SECTOR, 1.5, False, True),
 }
 
 

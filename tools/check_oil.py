@@ -54,7 +54,9 @@ class _Sales(NamedTuple):
     def others(self, found: Equilibrium) -> float:
         """Mean price of all other exporters, a ratio."""
         weight = np.delete(self.exports, self.place)
-        return float(np.delete(np.asarray(found.cost_change)[:, self.crude], self.place) @ weight / weight.sum())
+        return float(
+            np.delete(np.asarray(found.cost_change)[:, self.crude], self.place) @ weight / weight.sum()
+        )
 
     def made(self, found: Equilibrium) -> NDArray:
         """Output, by seller, before anything melts away, in the units of `value`."""
@@ -87,7 +89,9 @@ def withheld(economy: dt.Economy, part: float = RETURN) -> Return:
     seller = (sales.place,)
     quota = Quota(buyers, seller, (sales.crude,), "withheld", ceiling=ceiling, rent_to="exporter")
     found = solve(economy, dt.Shock(instruments=(quota,)))
-    return Return(100 * (1 / sales.others(found) - 1), 100 * (sales.value.sum() / sales.made(found).sum() - 1))
+    return Return(
+        100 * (1 / sales.others(found) - 1), 100 * (sales.value.sum() / sales.made(found).sum() - 1)
+    )
 
 
 def elasticities(economy: dt.Economy) -> tuple[float, float]:
@@ -106,7 +110,9 @@ def _sales(economy: dt.Economy) -> _Sales:
 def main() -> None:
     """One line a set of elasticities."""
     world = dt.World.load("energy")
-    print(f"{'':36}{'supply':>8}{'demand':>8}{'lost: price':>14}{'oil':>9}{'by hand':>9}{'withheld: price':>18}{'oil':>9}")
+    print(
+        f"{'':36}{'supply':>8}{'demand':>8}{'lost: price':>14}{'oil':>9}{'by hand':>9}{'withheld: price':>18}{'oil':>9}"
+    )
     for horizon in HORIZONS:
         economy = dt.calibrate(world, horizon=horizon)
         supply, demand = elasticities(economy)

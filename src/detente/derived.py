@@ -85,7 +85,9 @@ def _world(economy: Economy, nest: Substitution) -> _World:
     places = np.arange(made.shape[1])
 
     def by_user(producers: object, households: object) -> NDArray:
-        return np.append(np.broadcast_to(np.asarray(producers, float), places.shape), float(np.asarray(households)))
+        return np.append(
+            np.broadcast_to(np.asarray(producers, float), places.shape), float(np.asarray(households))
+        )
 
     return _World(
         bought=np.column_stack([np.einsum("njk,nk->jk", gamma, made), wanted]),
@@ -120,9 +122,7 @@ def _accounts(world: _World, goods: list[int]) -> NDArray:
     cost = (1 - world.v)[:, None] * inputs[:s]  # log c = v z + (1 − v) × the price of inputs
     profit = np.hstack([cost - one, none, np.diag(world.v)])
     used = world.bought.sum(axis=1)
-    part = np.divide(
-        world.bought, used[:, None], out=np.zeros_like(world.bought), where=used[:, None] > 0
-    )
+    part = np.divide(world.bought, used[:, None], out=np.zeros_like(world.bought), where=used[:, None] > 0)
     top = 1 - world.zeta
     shift = np.zeros((s + 1, s))
     shift[:s] = top[:, None] * (inputs[:s] - cost)

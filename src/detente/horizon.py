@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detente import labels, yaml_file
+from detente.derived import derived_demand, scale_for
 from detente.economy import Economy
 from detente.errors import InputError, unknown_name
-from detente.derived import derived_demand, scale_for
 from detente.implied import resource_share, spread, stiff, supply_elasticities
 from detente.nests import Substitution
 

@@ -26,7 +26,7 @@ def supply_elasticity(stickiness: ArrayLike, v: ArrayLike, value_added: ArrayLik
 
 
 def stiff(supply: float, v: ArrayLike, value_added: float) -> NDArray:
-    """ζ at which more inputs on the same factors give no more than the supply elasticity `supply`: min(ζ, η_s v/(1 − v))."""
+    """ζ at which more inputs on the same factors give no more than `supply` as elasticity: min(ζ, η_s v/(1 − v))."""
     v = np.asarray(v, float)
     most = np.divide(supply * v, 1 - v, out=np.full(v.shape, np.inf), where=v < 1)
     return np.minimum(value_added, most)

@@ -238,12 +238,13 @@ def costs(factor_price: Array, log_price: Array, v: Array, recipe: Recipe, nest:
     """Unit costs at these log prices of factors [country, user] and goods [country, good]; v is the value-added share."""
     centre = log_price.mean(axis=1, keepdims=True)
     moved = log_price - centre
-    r_other, r_fuel, r_gas = 1 - nest.inputs, 1 - nest.energy_mix, 1 - nest.gas_mix
-    r_top, r_energy = 1 - nest.value_added, 1 - nest.energy
+    r_other, r_gas = 1 - nest.inputs, 1 - nest.gas_mix
+    r_top, r_energy, r_fuel = (1 - _of_users(x) for x in (nest.value_added, nest.energy, nest.energy_mix))
+    r_each = r_fuel if r_fuel.ndim == 0 else r_fuel[:, None]  # [1, 1, user]
     other = centre + unboxed(jnp.einsum("njk,nj->nk", recipe.other, boxed(moved, r_other)), r_other)
     gas, typical, of_gas = centre, centre, moved[:, nest.gas_goods]
     if nest.energy_goods:
-        fuels = _weighted(recipe.fuel, boxed(moved[:, nest.energy_goods, None], r_fuel))
+        fuels = _weighted(recipe.fuel, boxed(moved[:, nest.energy_goods, None], r_each))
         if nest.gas_goods:
             of_gas, typical = _about_gas(moved, nest)
             mean = jnp.einsum("njk,nj->nk", recipe.gas, boxed(of_gas, r_gas))
@@ -271,9 +272,14 @@ def costs(factor_price: Array, log_price: Array, v: Array, recipe: Recipe, nest:
         on_fuel * jnp.exp(r_fuel * (centre - fuel)),
         on_gas,
         jnp.exp(r_other * moved),
-        jnp.exp(r_fuel * moved[:, nest.energy_goods, None]),
+        jnp.exp(r_each * moved[:, nest.energy_goods, None]),
         gas_scale,
     )
+
+
+def _of_users(elasticity: Array) -> Array:
+    """One number, or [1 or country, user]."""
+    return elasticity if elasticity.ndim == 0 else jnp.atleast_2d(elasticity)
 
 
 def _weighted(share: Array, values: Array) -> Array:
