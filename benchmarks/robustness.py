@@ -115,7 +115,8 @@ def behaving(draw: Generator, economy: Economy) -> Economy:
 
     Elasticities are from 0 to 2, and often just 0, 1 or 2, or within 1e-9 of 1; in a third of the nested draws those of
     value added differ by country and sector and those of energy by sector, some of them near nil. Resources take up to
-    90 % of the value added of some sectors, energy goods among them. In small economies with three sectors or more the first is energy.
+    90 % of the value added of some sectors, energy goods among them. In small economies with three sectors or more the
+    first is energy.
     """
     n, s = economy.output.shape
     energy = [c for c in ("B05", "B06", "C19", "D") if c in economy.sectors] or (["S0"] if s > 2 else [])

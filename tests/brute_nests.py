@@ -22,8 +22,8 @@ NESTS = ("value_added", "energy", "inputs", "energy_mix", "gas_mix", "consumptio
 
 @dataclass(frozen=True)
 class Primitives:
-    """trade: technology, tastes and duties (its input and consumption shares serve as CES weights). Elasticities by nest: numbers,
-    or [user].
+    """trade: technology, tastes and duties (its input and consumption shares serve as CES weights). Elasticities by nest:
+    numbers, or [user].
 
     energy_goods, gas_goods: places of the energy goods, and of those that are one gas; mobility: μ; resource_share: ρ,
     resource, talent (A): [country, sector].

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 
 from detente.economy import Economy
 from detente.nests import Substitution
@@ -62,7 +62,7 @@ def scale_for(economy: Economy, goods: tuple[int, ...], wanted: float) -> float:
         return 0.0
     if above(MOST) <= 0:
         return MOST
-    return float(brentq(above, 0.0, MOST, xtol=CLOSE))
+    return float(root_scalar(above, bracket=(0.0, MOST), xtol=CLOSE).root)
 
 
 def _elasticity(world: _World, goods: list[int]) -> float:

@@ -301,10 +301,10 @@ def input_spending(sold: Array, at: Costs, recipe: Recipe, nest: Substitution) -
     spent = at.other_scale * jnp.einsum("njk,nk->nj", recipe.other, at.other * sold)
     if not nest.energy_goods:
         return spent
-    fuel, scale = recipe.fuel, at.fuel_scale
-    if scale.shape[2] > 1:
-        fuel, scale = fuel * scale, jnp.ones((1, 1, 1))
-    on_fuel = scale[:, :, 0] * jnp.einsum("njk,nk->nj", fuel, at.fuel * sold)
+    if at.fuel_scale.shape[2] > 1:
+        on_fuel = jnp.einsum("njk,nk->nj", recipe.fuel * at.fuel_scale, at.fuel * sold)
+    else:
+        on_fuel = at.fuel_scale[:, :, 0] * jnp.einsum("njk,nk->nj", recipe.fuel, at.fuel * sold)
     spent = spent.at[:, nest.energy_goods].set(on_fuel)
     if not nest.gas_goods:
         return spent
