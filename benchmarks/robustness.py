@@ -17,10 +17,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from benchmarks.conditions import gaps, rate
 from detente.calibration import calibrate
@@ -123,7 +124,7 @@ def behaving(draw: Generator, economy: Economy) -> Economy:
     goods = tuple(economy.sectors.index(good) for good in energy)
     sharp = draw.choice([0.0, 1 - 1e-9, 1.0, 1 + 1e-9, 2.0], len(NESTS))
     elasticities = np.where(draw.random(len(NESTS)) < 0.3, sharp, draw.uniform(0, 2, len(NESTS)))
-    given: dict[str, ArrayLike] = dict(zip(NESTS, map(float, elasticities), strict=True))
+    given: dict[str, Any] = dict(zip(NESTS, map(float, elasticities), strict=True))
     nested = draw.random() < 2 / 3
     if draw.random() < 1 / 3:
         for name, axes in BY_USER.items():
