@@ -4,7 +4,7 @@ Prices and spending of an answer go in with the economy and the shock; what they
 """
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from detente.economy import Economy
 from detente.equilibrium import Equilibrium
@@ -95,19 +95,22 @@ def factor_markets(economy: Economy, earned: NDArray, wage: NDArray, paid: NDArr
     }
 
 
-def power_mean(weights: NDArray, prices: NDArray, elasticity: float) -> NDArray:
-    """CES price index over the last axis; weights that sum to nil give one."""
+def power_mean(weights: NDArray, prices: NDArray, elasticity: ArrayLike) -> NDArray:
+    """CES price index over the last axis; weights that sum to nil give one. One elasticity, or one for each index."""
     nothing = weights.sum(axis=-1) == 0
-    if abs(elasticity - 1) < UNITY:
-        return np.exp((weights * np.log(prices)).sum(axis=-1))
-    total = (weights * prices ** (1 - elasticity)).sum(axis=-1)
-    return np.where(nothing, 1.0, np.where(nothing, 1.0, total) ** (1 / (1 - elasticity)))
+    elasticity = np.broadcast_to(np.asarray(elasticity, float), nothing.shape)
+    one = np.abs(elasticity - 1) < UNITY
+    r = np.where(one, 1.0, 1 - elasticity)
+    total = (weights * prices ** r[..., None]).sum(axis=-1)
+    general = np.where(nothing, 1.0, np.where(nothing, 1.0, total) ** (1 / r))
+    return np.where(one, np.exp((weights * np.log(prices)).sum(axis=-1)), general)
 
 
 def _split(
-    weights: NDArray, prices: NDArray, nest: Substitution, among: float, against: float
+    weights: NDArray, prices: NDArray, nest: Substitution, elasticities: tuple[float, NDArray, NDArray]
 ) -> tuple[NDArray, NDArray]:
     """A bundle of energy and other goods (last axis): its price, and the new share of each good in its cost."""
+    among, mix, against = elasticities
     energy = np.isin(np.arange(weights.shape[-1]), nest.energy_goods)
     total = np.stack([weights[..., energy].sum(-1), weights[..., ~energy].sum(-1)], axis=-1)
     within = weights / np.where(
@@ -116,7 +119,6 @@ def _split(
         1,
     )
     prices = np.broadcast_to(prices, weights.shape)
-    mix = float(nest.energy_mix)
     parts = np.stack(
         [
             power_mean(within[..., energy], prices[..., energy], mix),
@@ -127,8 +129,8 @@ def _split(
     everything = total.sum(axis=-1, keepdims=True)
     index = power_mean(total / np.where(everything > 0, everything, 1), parts, against)
     part = np.where(energy, parts[..., :1], parts[..., 1:])
-    inside = np.where(energy, mix, among)
-    share = weights * (prices / part) ** (1 - inside) * (part / index[..., None]) ** (1 - against)
+    inside = np.where(energy, mix[..., None], among)
+    share = weights * (prices / part) ** (1 - inside) * (part / index[..., None]) ** (1 - against[..., None])
     return index, share
 
 
@@ -139,10 +141,11 @@ def production(economy: Economy, paid: NDArray, price: NDArray) -> tuple[NDArray
     if nest is None:
         return paid**v * np.exp(np.einsum("njk,nj->nk", gamma, np.log(price))), v, gamma
     bought = gamma.transpose(0, 2, 1)  # country, user, good
-    inputs, share = _split(bought, price[:, None, :], nest, float(nest.inputs), float(nest.energy))
-    top = float(nest.value_added)
+    nests = float(nest.inputs), np.asarray(nest.energy_mix), np.asarray(nest.energy)
+    inputs, share = _split(bought, price[:, None, :], nest, nests)
+    top = np.asarray(nest.value_added)
     cost = power_mean(np.stack([v, bought.sum(-1)], axis=-1), np.stack([paid, inputs], axis=-1), top)
-    new = share * (inputs / cost)[..., None] ** (1 - top)
+    new = share * ((inputs / cost) ** (1 - top))[..., None]
     return cost, v * (paid / cost) ** (1 - top), new.transpose(0, 2, 1)
 
 
@@ -151,7 +154,8 @@ def consumption(economy: Economy, price: NDArray) -> tuple[NDArray, NDArray]:
     alpha, nest = np.asarray(economy.consumption_share), economy.substitution
     if nest is None:
         return np.exp((alpha * np.log(price)).sum(axis=1)), alpha
-    return _split(alpha, price, nest, float(nest.consumption), float(nest.consumption_energy))
+    nests = float(nest.consumption), np.asarray(nest.consumption_mix), np.asarray(nest.consumption_energy)
+    return _split(alpha, price, nest, nests)
 
 
 def _relative(new: NDArray, old: NDArray) -> float:

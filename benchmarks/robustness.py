@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -37,6 +38,11 @@ LARGEST_COST, LARGEST_TARIFF, LARGEST_EXPORT_TAX = 10.0, 3.0, 1.0
 MOBILITY = (1.0, 1.3, 3.0, np.inf)
 SHAPES = ((2, 1, False), (3, 2, True), (5, 4, True), (10, 6, False))  # countries, sectors, duties at rest
 NESTS = ("value_added", "energy", "inputs", "energy_mix", "consumption", "consumption_energy")
+BY_USER = {
+    "value_added": 2,
+    "energy": 1,
+    "energy_mix": 1,
+}  # nests that may differ by sector, and by country (2)
 FOLLOW_PRICES = {
     "reported output",
     "reported value added",
@@ -108,20 +114,27 @@ def small(draw: Generator, closure: str) -> Economy:
 def behaving(draw: Generator, economy: Economy) -> Economy:
     """The economy with nests in two draws of three, factors that move as drawn, resources in half of the draws.
 
-    Elasticities are from 0 to 2, and often just 0, 1 or 2, or within 1e-9 of 1. Resources take up to 90 % of the value
-    added of some sectors, energy goods among them. In small economies with three sectors or more the first is energy.
+    Elasticities are from 0 to 2, and often just 0, 1 or 2, or within 1e-9 of 1; in a third of the nested draws those of
+    value added differ by country and sector and those of energy by sector, some of them near nil. Resources take up to
+    90 % of the value added of some sectors, energy goods among them. In small economies with three sectors or more the
+    first is energy.
     """
     n, s = economy.output.shape
     energy = [c for c in ("B05", "B06", "C19", "D") if c in economy.sectors] or (["S0"] if s > 2 else [])
     goods = tuple(economy.sectors.index(good) for good in energy)
     sharp = draw.choice([0.0, 1 - 1e-9, 1.0, 1 + 1e-9, 2.0], len(NESTS))
     elasticities = np.where(draw.random(len(NESTS)) < 0.3, sharp, draw.uniform(0, 2, len(NESTS)))
+    given: dict[str, Any] = dict(zip(NESTS, map(float, elasticities), strict=True))
     nested = draw.random() < 2 / 3
+    if draw.random() < 1 / 3:
+        for name, axes in BY_USER.items():
+            spread = draw.uniform(0, 2, (n, s)[-axes:])
+            given[name] = np.where(draw.random(spread.shape) < 0.3, draw.choice([0.0, 0.01, 1.0]), spread)
     share = draw.uniform(0, 0.9, (n, s)) * (draw.random(s) < 0.4)
     resources = draw.random() < 0.5 and share.any()
     return economy.with_behaviour(
         substitution=Substitution.of(
-            **dict(zip(NESTS, map(float, elasticities), strict=True)), energy_goods=goods
+            **given, consumption_mix=float(elasticities[NESTS.index("energy_mix")]), energy_goods=goods
         )
         if nested
         else None,
@@ -133,7 +146,9 @@ def behaving(draw: Generator, economy: Economy) -> Economy:
 def behaviour(economy: Economy) -> str:
     """The economy's switches in a few words."""
     mobility = np.inf if economy.factor_mobility is None else float(economy.factor_mobility)
-    words = ["Cobb–Douglas" if economy.substitution is None else "nested", f"μ = {mobility:g}"]
+    nest = economy.substitution
+    kind = "Cobb–Douglas" if nest is None else "nested by sector" if nest.value_added.ndim else "nested"
+    words = [kind, f"μ = {mobility:g}"]
     return ", ".join(words + (["resources"] if economy.resource_share is not None else []))
 
 

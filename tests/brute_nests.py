@@ -22,14 +22,15 @@ NESTS = ("value_added", "energy", "inputs", "energy_mix", "gas_mix", "consumptio
 
 @dataclass(frozen=True)
 class Primitives:
-    """trade: technology, tastes and duties (its input and consumption shares serve as CES weights). Elasticities by nest.
+    """trade: technology, tastes and duties (its input and consumption shares serve as CES weights). Elasticities by nest:
+    numbers, or [user].
 
     energy_goods, gas_goods: places of the energy goods, and of those that are one gas; mobility: μ; resource_share: ρ,
     resource, talent (A): [country, sector].
     """
 
     trade: brute_force.Primitives
-    elasticity: dict[str, float]
+    elasticity: dict[str, float | tuple[float, ...]]
     energy_goods: tuple[int, ...]
     gas_goods: tuple[int, ...]
     mobility: float
@@ -64,7 +65,7 @@ class Levels:
 
 def random_primitives(
     seed: int,
-    elasticity: dict[str, float],
+    elasticity: dict[str, float | tuple[float, ...]],
     mobility: float,
     resources: bool,
     gas: bool = False,
@@ -99,9 +100,14 @@ def ces(weights: np.ndarray, prices: np.ndarray, elasticity: float) -> tuple[flo
     return float(parts.sum() ** (1 / (1 - elasticity))), parts / parts.sum()
 
 
-def fuels(weights: np.ndarray, price: np.ndarray, given: Primitives) -> tuple[float, np.ndarray]:
+def of_user(elasticity: float | tuple[float, ...], user: int) -> float:
+    """One sector's elasticity, of those of all or the one of all."""
+    return elasticity[user] if isinstance(elasticity, tuple) else elasticity
+
+
+def fuels(weights: np.ndarray, price: np.ndarray, given: Primitives, mix: float) -> tuple[float, np.ndarray]:
     """The bundle of energy goods (the first `len(gas_goods)` of them one gas): price and share of each."""
-    mix, gases = given.elasticity["energy_mix"], len(given.gas_goods)
+    gases = len(given.gas_goods)
     if not gases:
         return ces(weights, price, mix)
     part = weights[:gases].sum()
@@ -111,12 +117,12 @@ def fuels(weights: np.ndarray, price: np.ndarray, given: Primitives) -> tuple[fl
 
 
 def bundle(
-    weights: np.ndarray, price: np.ndarray, given: Primitives, among: float, against: float
+    weights: np.ndarray, price: np.ndarray, given: Primitives, among: float, against: float, mix: float
 ) -> tuple[float, np.ndarray]:
     """Energy goods in a nest, the others in one, the two against each other: price and share of each good."""
     energy = np.array([j in given.energy_goods for j in range(len(price))])
     total = np.array([weights[energy].sum(), weights[~energy].sum()])
-    fuel, of_fuel = fuels(weights[energy] / total[0], price[energy], given)
+    fuel, of_fuel = fuels(weights[energy] / total[0], price[energy], given, mix)
     other, of_other = ces(weights[~energy] / total[1], price[~energy], among)
     index, split = ces(total / total.sum(), np.array([fuel, other]), against)
     share = np.zeros(len(price))
@@ -157,13 +163,19 @@ def _gaps(x: np.ndarray, given: Primitives) -> tuple[np.ndarray, Levels]:
             given,
             elasticity["consumption"],
             elasticity["consumption_energy"],
+            elasticity.get("consumption_mix", elasticity["energy_mix"]),
         )
         for k in range(s):
             inputs, of_inputs = bundle(
-                trade.input_share[i, :, k], price[i], given, elasticity["inputs"], elasticity["energy"]
+                trade.input_share[i, :, k],
+                price[i],
+                given,
+                elasticity["inputs"],
+                of_user(elasticity["energy"], k),
+                of_user(elasticity["energy_mix"], k),
             )
             top = np.array([trade.value_added_share[i, k], 1 - trade.value_added_share[i, k]])
-            unit, split = ces(top, np.array([paid[i, k], inputs]), elasticity["value_added"])
+            unit, split = ces(top, np.array([paid[i, k], inputs]), of_user(elasticity["value_added"], k))
             cost[i, k], v[i, k] = unit / trade.productivity[i, k], split[0]
             gamma[i, :, k] = split[1] * of_inputs
     share, index = brute_force._demand(cost, trade)

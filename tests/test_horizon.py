@@ -12,7 +12,7 @@ from scipy.optimize import brentq, minimize
 from typer.testing import CliRunner
 
 import detente as dt
-from detente import implied, nests
+from detente import derived, implied, nests
 from detente.calibration import calibrate
 from detente.cli import app
 from detente.digits import format_percent
@@ -20,12 +20,14 @@ from detente.economy import Economy
 from detente.errors import InputError
 from detente.horizon import (
     Horizon,
+    crude_sectors,
     energy_sectors,
     number,
     oil_sets,
     parameters,
     resource_sectors,
     shipped,
+    user_sectors,
 )
 
 SAME = 1e-10  # percent; both solved to 1e-13
@@ -133,7 +135,8 @@ def test_overrides_from_mapping_file_and_command_are_one(tiny: dt.World, tmp_pat
 
 def test_oil_takes_a_named_set():
     for name, entry in oil_sets().items():
-        assert Horizon.load({"base": "medium", "oil": name})["oil"] == entry["supply"]
+        both = Horizon.load({"base": "medium", "oil": name, "oil_demand": name})
+        assert (both["oil"], both["oil_demand"]) == (entry["supply"], -entry["demand"])
 
 
 def test_sectors_are_found_in_split_and_summed_worlds():
@@ -141,6 +144,10 @@ def test_sectors_are_found_in_split_and_summed_worlds():
     assert energy_sectors(("ENE", "GDS")) == ["ENE"]
     assert energy_sectors(("goods",)) == []
     assert resource_sectors("oil", ("B05", "B06O", "B06P")) == ["B06O", "B06P"]
+    assert crude_sectors(("B05", "B06O", "B06P")) == ["B06O"]
+    assert crude_sectors(("B05", "B06")) == ["B06"]
+    assert user_sectors("refining", ("C19", "C20", "D")) == ["C19"]
+    assert user_sectors("power", ("C19", "D")) == ["D"]
 
 
 # Refusals ---------------------------------------------------------------------------------------------------
@@ -162,6 +169,9 @@ def test_sectors_are_found_in_split_and_summed_worlds():
         ({"trade_elasticity_scale": 0}, "expected a number above 0"),
         ({"oil": "kilian"}, "Did you mean `kilian-murphy`"),
         ({"oil": None}, "found nothing"),
+        ({"oil_demand": 0}, "expected a number above 0"),
+        ({"oil_demand": "hamilton"}, "Did you mean `baumeister-hamilton`"),
+        ({"refining": -1}, "expected a number of at least 0"),
         ("none.yaml", "cannot be read"),
     ],
 )
@@ -187,8 +197,11 @@ def test_a_file_with_a_mistake_names_the_line(tmp_path: Path):
 def test_an_override_without_effect_is_refused(tiny: dt.World, mine: Economy):
     with pytest.raises(InputError, match="no sector B06"):
         calibrate(tiny, horizon={"base": "medium", "oil": 0.1})
+    for key in ("oil_demand", "refining", "power"):
+        with pytest.raises(InputError, match=f"`{key}` has no effect: this world has no sector"):
+            calibrate(tiny, horizon={"base": "medium", key: 0.1})
     with pytest.raises(InputError, match="`mobility` is 1"):
-        Horizon.load({"base": "short", "oil": 0.1}).applied(mine)
+        Horizon.load({"base": "short", "oil": 0.9}).applied(mine)
     plain = dataclasses.replace(mine, sectors=("X", "Y"))
     with pytest.raises(InputError, match="no sector of energy"):
         Horizon.load({"energy": 0.1}).applied(plain)
@@ -256,6 +269,26 @@ def test_a_supply_that_inputs_exceed_is_told_not_hidden(v: float, zeta: float):
     assert brute_supply(1.0, v, zeta, np.inf) == pytest.approx(reached, rel=SLOPE)
 
 
+@pytest.mark.parametrize(("supply", "mobility"), [(0.015, np.inf), (0.15, 1.5), (0.3, 1.0)])
+def test_a_supply_below_what_inputs_give_is_met_by_a_stiffer_nest(supply: float, mobility: float):
+    v, zeta = 0.6, 0.75
+    stiff = float(implied.stiff(supply, v, zeta))
+    assert stiff == pytest.approx(supply * v / (1 - v))
+    assert stiff < zeta
+    rho = float(implied.resource_share(supply, v, stiff, mobility))
+    assert rho == (0 if mobility == 1 else pytest.approx(1))
+    assert brute_supply(1.0, v, stiff, np.inf) == pytest.approx(supply, rel=SLOPE)
+    assert implied.stiff(5.0, [v, 1.0], zeta) == pytest.approx(zeta)
+
+
+def test_stuck_factors_still_supply_what_was_asked(mine: Economy):
+    """In B inputs are a tenth of cost and give less than that anyway."""
+    economy = Horizon.load({"base": "short", "oil": 0.1}).applied(mine)
+    assert implied.supply_elasticities(economy)[:, 0] == pytest.approx([0.1, 0.5 / 9])
+    assert economy.substitution is not None
+    assert np.asarray(economy.substitution.value_added)[:, 1] == pytest.approx(0.5)
+
+
 def test_fixed_proportions_give_the_textbook_share():
     assert implied.resource_share(0.3, 0.7, 0.0, np.inf) == pytest.approx(1 / (1 + 0.3 * 0.7))
 
@@ -301,6 +334,90 @@ def test_demand_is_the_slope_of_what_buyers_take(mine: Economy, name: str):
         step[:, good] = 1e-5
         slope = (taken(step) - taken(-step))[:, good] / 2e-5
         assert implied.demand_elasticities(economy)[:, good] == pytest.approx(slope, rel=1e-7)
+
+
+def closed(seed: int) -> Economy:
+    """Two countries that are one: the same shares, half of everything from each; C19 is made of B06, energy for all."""
+    draw = np.random.default_rng(seed)
+    v = draw.uniform(0.3, 0.7, 4)
+    gamma = draw.dirichlet(np.ones(4), 4).T * (1 - v)
+    return Economy.from_shares(
+        countries=["A", "B"],
+        sectors=["B06", "C19", "D", "X"],
+        trade_share=np.full((2, 2, 4), 0.5),
+        input_share=np.stack([gamma, gamma]),
+        value_added_share=[v, v],
+        consumption_share=[draw.dirichlet(np.ones(4))] * 2,
+        value_added=[0.5, 0.5],
+        deficit=[0.0, 0.0],
+        trade_elasticity=4.0,
+        closure="balanced",
+    )
+
+
+def test_derived_demand_is_one_where_shares_are_fixed():
+    economy = Horizon.load("long").applied(closed(1))
+    assert [derived.derived_demand(economy, (k,)) for k in range(4)] == pytest.approx([-1] * 4)
+
+
+@pytest.mark.parametrize("mobility", [np.inf, 1.5])
+def test_derived_demand_is_the_slope_of_the_equilibrium(mobility: float):
+    """Oil that melts away on all its ways raises its price and leaves world income, the numéraire, as it is.
+
+    With ζ of the oil sector itself at one, melted or dear oil leaves the same for its inputs.
+    """
+    economy, step = closed(2), 1e-3
+    nest = nests.Substitution.of(
+        value_added=[1.0, 0.1, 0.7, 0.4],
+        energy=[0.3, 0.05, 0.2, 0.5],
+        inputs=0.3,
+        energy_mix=[0.6, 0.0, 0.4, 0.8],
+        consumption=0.9,
+        consumption_energy=0.35,
+        consumption_mix=0.5,
+        energy_goods=(0, 1, 2),
+    )
+    economy = economy.with_behaviour(substitution=nest, factor_mobility=mobility)
+
+    def used(log_cost: float) -> tuple[float, float]:
+        change = np.ones((2, 2, 4))
+        change[:, :, 0] = np.exp(log_cost)
+        found = dt.solve(economy, dt.Shock(trade_cost_change=change), tolerance=1e-13)
+        price = np.log(np.asarray(found.price_change)[0, 0])
+        return float(np.log(np.asarray(found.spending)[0, 0]) - price), float(price)
+
+    (more, high), (less, low) = used(step), used(-step)
+    assert derived.derived_demand(economy, (0,)) == pytest.approx((more - less) / (high - low), rel=1e-5)
+
+
+@pytest.mark.parametrize("base", ["medium", "short"])
+def test_demand_for_oil_is_as_asked(base: str):
+    economy = Horizon.load({"base": base, "oil_demand": 0.3}).applied(closed(3))
+    assert derived.derived_demand(economy, (0,)) == pytest.approx(-0.3, abs=1e-8)
+    told = economy.provenance["horizon"]["demand"]["oil"]
+    assert told["asked"] == 0.3
+    assert told["reached"] == pytest.approx(0.3, abs=1e-8)
+    assert Horizon.load(base).applied(closed(3)).provenance["horizon"]["demand"] == {}
+    plain, scaled = Horizon.load(base).applied(closed(3)).substitution, economy.substitution
+    assert plain is not None
+    assert scaled is not None
+    assert np.asarray(scaled.energy) == pytest.approx(told["scale"] * np.asarray(plain.energy))
+    assert np.asarray(scaled.inputs) == np.asarray(plain.inputs)
+
+
+def test_demand_out_of_reach_is_told_not_hidden():
+    least = Horizon.load({"base": "short", "oil_demand": 1e-6}).applied(closed(3))
+    assert least.provenance["horizon"]["demand"]["oil"]["scale"] == 0
+    assert least.provenance["horizon"]["demand"]["oil"]["reached"] > 1e-6
+
+
+def test_refineries_and_power_have_nests_of_their_own():
+    nest = Horizon.load({"base": "short", "refining": 0.05, "power": 0.1}).applied(closed(3)).substitution
+    assert nest is not None
+    assert np.asarray(nest.energy) == pytest.approx([0.2, 0.05, 0.1, 0.2])
+    assert np.asarray(nest.energy_mix) == pytest.approx([0.2, 0.05, 0.2, 0.2])
+    assert np.asarray(nest.value_added) == pytest.approx(np.array([[0.5, 0.05, 0.1, 0.5]] * 2))
+    assert float(nest.consumption_mix) == 0.2
 
 
 # Shown ------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 
 from detente import nests
 from detente.equilibrium import solve
-from detente.nests import KEYS, Substitution
+from detente.nests import BY_USER, KEYS, Substitution
 from tests import economies
 from tests.test_behaviour import mild, resources
 
@@ -54,7 +54,7 @@ def _all_results(nest: Substitution) -> jax.Array:
 def _at(name: str, value: jax.Array | float) -> Substitution:
     """Unequal elasticities, one of them set."""
     plain = Substitution.of(
-        **dict(zip(KEYS, (0.5, 0.3, 0.2, 0.7, 3.0, 0.9, 0.4), strict=True)),
+        **dict(zip(KEYS, (0.5, 0.3, 0.2, 0.7, 3.0, 0.9, 0.4, 0.6), strict=True)),
         energy_goods=ENERGY,
         gas_goods=GAS,
     )
@@ -68,6 +68,23 @@ def test_derivatives_by_elasticities_are_central_differences(name: str, value: f
     assert np.isfinite(np.asarray(derivative)).all()
     above, below = _all_results(_at(name, value + STEP)), _all_results(_at(name, value - STEP))
     assert np.asarray(derivative) == pytest.approx(np.asarray(above - below) / (2 * STEP), abs=SIX_DIGITS)
+
+
+@pytest.mark.parametrize("name", BY_USER)
+@pytest.mark.parametrize("value", [0.0, 1.0, 1 + 1e-6])
+def test_derivatives_by_the_elasticity_of_one_user_are_central_differences(name: str, value: float):
+    """The others' stay apart from it; all alike, one number for all users or one for each give the same."""
+    rest = jnp.asarray([0.3, 1.0, 0.6, 1.5, 0.9])
+
+    def at(e: jax.Array | float) -> jax.Array:
+        return _all_results(_at(name, rest.at[2].set(e)))
+
+    derivative = jax.jvp(at, (jnp.asarray(value),), (jnp.asarray(1.0),))[1]
+    slope = np.asarray(at(value + STEP) - at(value - STEP)) / (2 * STEP)
+    assert np.abs(slope).max() > 1e-3
+    assert np.asarray(derivative) == pytest.approx(slope, abs=SIX_DIGITS)
+    alike = _all_results(_at(name, jnp.full(GOODS, value)))
+    assert np.asarray(alike) == pytest.approx(np.asarray(_all_results(_at(name, value))), abs=1e-13)
 
 
 @pytest.mark.parametrize("value", AROUND)
@@ -142,11 +159,14 @@ def test_an_equilibrium_moves_smoothly_through_one(name: str):
     """
     economy, shock, h = economies.economy(6), mild(6), 2e-3
     share = resources(6)
+    gas = (
+        () if name == "consumption_mix" else (0, 1)
+    )  # where all energy is one gas, nothing is mixed above it
 
     def real(value: float) -> np.ndarray:
         nest = {"value_added": 0.5, "inputs": 0.4, "energy": 0.2, "consumption": 0.8, name: value}
         how = economy.with_behaviour(
-            substitution=Substitution.of(**nest, energy_goods=(0, 1), gas_goods=(0, 1)),
+            substitution=Substitution.of(**nest, energy_goods=(0, 1), gas_goods=gas),
             factor_mobility=2.0,
             resource_share=share,
         )

@@ -27,6 +27,12 @@ COMPLEMENTS = {
 }
 LEONTIEF = dict.fromkeys(brute.NESTS, 0.0)
 SUBSTITUTES = dict(zip(brute.NESTS, (1.7, 1.3, 1.0, 2.0, 3.0, 1.4, 1.1), strict=True))
+BY_SECTOR = COMPLEMENTS | {
+    "value_added": (0.05, 0.0, 1.0, 0.7),
+    "energy": (0.1, 0.0, 0.5, 1.0),
+    "energy_mix": (0.6, 0.0, 1.0, 1.4),
+    "consumption_mix": 0.8,
+}
 SETTINGS = {
     "stuck": (ONE, 1.0, False),
     "partly stuck": (ONE, 1.5, False),
@@ -40,6 +46,9 @@ SETTINGS = {
     "substitutes, stuck, resources": (SUBSTITUTES, 1.0, True),
     "complements, one gas": (COMPLEMENTS, np.inf, False, True),
     "complements, one gas, partly stuck, resources": (COMPLEMENTS, 1.5, True, True),
+    "by sector": (BY_SECTOR, np.inf, False),
+    "by sector, partly stuck, resources": (BY_SECTOR, 1.5, True),
+    "by sector, one gas, partly stuck": (BY_SECTOR, 1.5, False, True),
 }
 
 

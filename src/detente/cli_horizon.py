@@ -31,7 +31,7 @@ def list_horizons() -> None:
     for name, entry in shipped().items():
         other = f" (also {', '.join(entry['aliases'])})" if entry["aliases"] else ""
         typer.echo(fill(f"{name:{width}}{entry['title']}{other}. {entry['about'].strip()}", " " * width))
-    typer.echo("\nSets of the oil market, for `oil=` (supply is used; demand follows from the nests):")
+    typer.echo("\nSets of the oil market, for `oil=` (supply) and `oil_demand=` (demand):")
     width = max(map(len, oil_sets())) + 2
     for name, entry in oil_sets().items():
         typer.echo(f"{name:{width}}supply {entry['supply']:g}, demand {_minus(entry['demand'])}")
@@ -80,10 +80,13 @@ def implied(
         typer.Option("--world", help="A world saved as .nc, or `tiny`. Default: the embedded table."),
     ] = None,
 ) -> None:
-    """Print the supply and demand elasticities that a horizon implies for energy and mining, beside the named sets."""
+    """Print the supply and demand elasticities that a horizon implies for energy and mining, beside the named sets.
+
+    Demand holds the output of all users; derived demand lets the prices of what they make follow, and their sales."""
     found = chosen(name, changes)
     with busy("Reading the world"):
         from detente.calibration import calibrate
+        from detente.demand import derived_demand
         from detente.horizon import oil_sets, responding
         from detente.implied import responses
         from detente.world import World
@@ -92,12 +95,13 @@ def implied(
     typer.echo(
         f"{found.told}: growth of quantities for a percent on the price, mean and range over countries\n"
     )
+    asked, names = responding(found, economy.sectors)
     rows = [
-        (row.name, row.asked, row.supply, row.supply_range, row.demand, row.demand_range)
-        for row in responses(economy, *responding(found, economy.sectors))
+        (*row, f"{derived_demand(economy, (economy.sectors.index(code),)):.2f}".replace("-", "−"))
+        for code, row in zip(names, responses(economy, asked, names), strict=True)
     ]
-    head = ("sector", "asked", "supply", "range", "demand", "range")
-    typer.echo(table(head, rows, (26, 6, 9, 18, 8, 18), (1, 2, 4)))
+    head = ("sector", "asked", "supply", "range", "demand", "range", "derived")
+    typer.echo(table(head, rows, (26, 6, 9, 16, 8, 16, 8), (1, 2, 4, 6)))
     typer.echo("")
     for title, entry in oil_sets().items():
         typer.echo(f"{title}: supply of oil {entry['supply']:g}, demand {_minus(entry['demand'])}")

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from detente import numerics  # noqa: F401  (float64 before the first array)
 from detente.accounts import mixed_share, rest, sales_and_revenue
 from detente.errors import InputError, unknown_name
-from detente.nests import Recipe, Substitution, recipe
+from detente.nests import BY_USER, Recipe, Substitution, recipe
 
 USES = ("intermediate", "final")
 CLOSURES = ("share-of-world", "share-of-own", "balanced", "fixed")
@@ -187,7 +187,7 @@ class Economy(eqx.Module):
             trade_elasticity=jnp.asarray(theta),
             tariff=None if t is None else jnp.asarray(t),
             export_tax=None if e is None else jnp.asarray(e),
-            substitution=_nests(substitution, s),
+            substitution=_nests(substitution, len(countries), s),
             recipe=_recipe(substitution, gamma, alpha),
             factor_mobility=_mobility(factor_mobility),
             resource_share=_resources(resource_share, countries, sectors, v * accounts["output"]),
@@ -211,7 +211,7 @@ class Economy(eqx.Module):
         """The same baseline with other elasticities; what is left out stays. Raises `InputError` as `from_shares` does."""
         given: dict[str, Any] = {}
         if not isinstance(substitution, str):
-            given["substitution"] = _nests(substitution, len(self.sectors))
+            given["substitution"] = _nests(substitution, len(self.countries), len(self.sectors))
             shares = np.asarray(self.input_share), np.asarray(self.consumption_share)
             given["recipe"] = _recipe(substitution, *shares)
         if not isinstance(factor_mobility, str):
@@ -272,8 +272,17 @@ class Economy(eqx.Module):
         )
 
 
-def _nests(given: Substitution | None, sectors: int) -> Substitution | None:
-    if given is not None and not all(0 <= good < sectors for good in given.energy_goods):
+def _nests(given: Substitution | None, countries: int, sectors: int) -> Substitution | None:
+    if given is None:
+        return None
+    for name in BY_USER:
+        shape = getattr(given, name).shape
+        if shape not in ((), (sectors,), (countries, sectors)):
+            raise InputError(
+                f"The elasticity of substitution `{name}` has shape {shape}; this economy has {countries} countries and "
+                f"{sectors} sectors."
+            )
+    if not all(0 <= good < sectors for good in given.energy_goods):
         raise InputError(
             f"`energy_goods` names sector {max(given.energy_goods)}; this economy has {sectors}, counted from 0."
         )

@@ -15,15 +15,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detente import labels, yaml_file
+from detente.demand import derived_demand, scale_for
 from detente.economy import Economy
 from detente.errors import InputError, unknown_name
-from detente.implied import resource_share, spread, supply_elasticities
-from detente.nests import KEYS as NESTS
+from detente.implied import resource_share, spread, stiff, supply_elasticities
 from detente.nests import Substitution
 
 DEFAULT = "long"
+NESTS = ("value_added", "energy", "inputs", "energy_mix", "gas_mix", "consumption", "consumption_energy")
 SUPPLIES = ("coal", "oil", "ores", "other_mining")
 ENERGY = ("energy", "energy_mix", "consumption_energy")
+USERS = ("refining", "power")  # sectors whose own nests may differ from those of others
 GAS = ("B06P", "B06L")  # one gas to its users, by pipe and liquefied
 _KINDS = {"['number', 'string']": "a number, as 0.15, or a named set of the oil market"}
 
@@ -44,7 +46,8 @@ class Horizon:
 
     value_added, energy, inputs, energy_mix, gas_mix, consumption, consumption_energy: elasticities of the nests
     (`detente.nests.Substitution`); mobility: of factors, from 1 to infinity; trade_elasticity_scale: on every θ; coal, oil,
-    ores, other_mining: supply elasticities, where a set has them. overrides: {key: what the user gave}; base: the set's
+    ores, other_mining: supply elasticities, refining, power: nests of users of energy, oil_demand: derived demand for crude
+    oil, where a set has them. overrides: {key: what the user gave}; base: the set's
     name.
     """
 
@@ -134,15 +137,8 @@ class Horizon:
         sectors = economy.sectors
         energy = energy_sectors(sectors)
         mines = {key: resource_sectors(key, sectors) for key in self.supplies}
-        self._refuse_idle(energy, mines, gas_sectors(sectors))
-        nests = {key: self[key] for key in NESTS}
-        if not gas_sectors(sectors):
-            nests["gas_mix"] = nests["energy_mix"]
-        if any(value != 1 for value in nests.values()):
-            goods = tuple(sectors.index(code) for code in energy)
-            gas = tuple(sectors.index(code) for code in gas_sectors(sectors))
-            made = Substitution.of(**nests, energy_goods=goods, gas_goods=gas)
-            economy = economy.with_behaviour(substitution=made)
+        self._refuse_idle(energy, mines, sectors)
+        economy = economy.with_behaviour(substitution=self._substitution(economy, energy, mines))
         if np.isfinite(self["mobility"]):
             economy = economy.with_behaviour(factor_mobility=self["mobility"])
         if self["trade_elasticity_scale"] != 1:
@@ -150,21 +146,78 @@ class Horizon:
             economy = economy.with_behaviour(trade_elasticity=theta)
         if any(mines.values()) and self["mobility"] > 1:
             economy = economy.with_behaviour(resource_share=self._resource_share(economy, mines))
-        record = self.to_json() | {"energy_sectors": energy, "supply": _reached(economy, self, mines)}
+        economy, demand = self._with_demand(economy)
+        told = {"energy_sectors": energy, "supply": _reached(economy, self, mines), "demand": demand}
+        record = self.to_json() | told
         return dataclasses.replace(economy, provenance={**economy.provenance, "horizon": record})
+
+    def _substitution(
+        self, economy: Economy, energy: Sequence[str], mines: Mapping[str, Sequence[str]]
+    ) -> Substitution | None:
+        """The nests, None where all are Cobb–Douglas; by sector where a supply, `refining` or `power` asks for it."""
+        sectors, gas = economy.sectors, gas_sectors(economy.sectors)
+        given: dict[str, Any] = {key: self[key] for key in NESTS}
+        if not gas:
+            given["gas_mix"] = given["energy_mix"]
+        given["consumption_mix"] = given["energy_mix"]
+        zeta = self._value_added(economy, mines)
+        for key in (key for key in USERS if key in self.values):
+            at = [sectors.index(code) for code in user_sectors(key, sectors)]
+            for name in ("energy", "energy_mix")[: 2 if key == "refining" else 1]:
+                if at:
+                    given[name] = np.array(np.broadcast_to(given[name], (len(sectors),)))
+                    given[name][at] = self[key]
+            zeta[:, at] = self[key]
+        if (zeta != self["value_added"]).any():
+            given["value_added"] = zeta
+        if all(np.all(value == 1) for value in given.values()):
+            return None
+        goods, gases = (tuple(map(sectors.index, codes)) for codes in (energy, gas))
+        return Substitution.of(**given, energy_goods=goods, gas_goods=gases)
+
+    def _value_added(self, economy: Economy, mines: Mapping[str, Sequence[str]]) -> np.ndarray:
+        """ζ [country, sector]: lower in mines and wells where inputs alone would give more than the supply asked for."""
+        v = np.asarray(economy.value_added_share)
+        zeta = np.full(v.shape, self["value_added"])
+        for key, codes in mines.items():
+            at = [economy.sectors.index(code) for code in codes]
+            zeta[:, at] = stiff(self[key], v[:, at], self["value_added"])
+            made = np.asarray(economy.output)[:, at] > 0
+            idle = self["mobility"] == 1 and not (zeta[:, at] < self["value_added"])[made].any()
+            if key in self.overrides and codes and idle:
+                raise InputError(
+                    f"`{key}` has no effect: all factors are stuck (`mobility` is 1), and more inputs alone give less than "
+                    f"{self[key]:g} in every country. Ask for less, or set `mobility` above 1 too."
+                )
+        return zeta
+
+    def _with_demand(self, economy: Economy) -> tuple[Economy, dict[str, dict[str, float]]]:
+        """The economy with demand for crude oil as asked, and what was asked and reached by which factor."""
+        crude = tuple(map(economy.sectors.index, crude_sectors(economy.sectors)))
+        if "oil_demand" not in self.values or not crude:
+            return economy, {}
+        wanted = self["oil_demand"]
+        factor = scale_for(economy, crude, wanted)
+        nest = economy.substitution or Substitution.of()
+        economy = economy.with_behaviour(substitution=nest.scaled(factor))
+        reached = -derived_demand(economy, crude)
+        return economy, {"oil": {"asked": wanted, "reached": reached, "scale": factor}}
 
     def _resource_share(self, economy: Economy, mines: Mapping[str, Sequence[str]]) -> np.ndarray:
         v, made = np.asarray(economy.value_added_share), np.asarray(economy.output)
-        share = np.zeros(v.shape)
+        nest, share = economy.substitution or Substitution.of(), np.zeros(v.shape)
+        zeta = np.broadcast_to(np.asarray(nest.value_added), v.shape)
         for key, codes in mines.items():
             for k in map(economy.sectors.index, codes):
-                wanted = resource_share(self[key], v[:, k], self["value_added"], self["mobility"])
+                wanted = resource_share(self[key], v[:, k], zeta[:, k], self["mobility"])
                 share[:, k] = np.where((v[:, k] > 0) & (made[:, k] > 0), wanted, 0.0)
         return share
 
     def _refuse_idle(
-        self, energy: Sequence[str], mines: Mapping[str, Sequence[str]], gas: Sequence[str]
+        self, energy: Sequence[str], mines: Mapping[str, Sequence[str]], sectors: Sequence[str]
     ) -> None:
+        gas, there = gas_sectors(sectors), {key: user_sectors(key, sectors) for key in USERS}
+        there |= dict(mines) | {"oil_demand": crude_sectors(sectors)}
         for key in self.overrides:
             if key in ENERGY and not energy:
                 raise InputError(
@@ -176,15 +229,10 @@ class Horizon:
                     "`gas_mix` has no effect: this world does not tell gas by pipe from LNG. Leave it out, or use the "
                     "world `energy`."
                 )
-            if key in SUPPLIES and not mines[key]:
+            if key in there and not there[key]:
                 raise InputError(
                     f"`{key}` has no effect: this world has no sector {', '.join(parameters()[key]['sectors'])}. "
                     "Leave it out, or use a world that has one."
-                )
-            if key in SUPPLIES and self["mobility"] == 1:
-                raise InputError(
-                    f"`{key}` has no effect where `mobility` is 1: all factors are stuck, and supply follows from "
-                    "`value_added` alone. Set `mobility` above 1 too, or use the horizon `medium`."
                 )
 
     def to_json(self) -> dict[str, Any]:
@@ -280,9 +328,8 @@ def _given(key: str, value: float | str) -> Value:
     if value.casefold() not in oil_sets():
         raise unknown_name("set of the oil market", value, oil_sets(), "A number is understood too.")
     found = oil_sets()[value.casefold()]
-    return Value(
-        found["supply"], found["supply"], found["supply"], " ".join(found["source"].split()), found["status"]
-    )
+    side = -found["demand"] if key == "oil_demand" else found["supply"]
+    return Value(side, side, side, " ".join(found["source"].split()), found["status"])
 
 
 def _members(group: str) -> tuple[str, ...]:
@@ -312,6 +359,16 @@ def energy_sectors(known: Sequence[str]) -> list[str]:
 def resource_sectors(key: str, known: Sequence[str]) -> list[str]:
     """Sectors of a world whose supply elasticity `key` gives."""
     return _within(parameters()[key]["sectors"], known)
+
+
+def user_sectors(key: str, known: Sequence[str]) -> list[str]:
+    """Sectors of a world whose nests `refining` or `power` gives."""
+    return _within(parameters()[key]["sectors"], known)
+
+
+def crude_sectors(known: Sequence[str]) -> list[str]:
+    """What `oil_demand` is about: crude oil, or oil and gas where a world has them as one."""
+    return [code for code in ("B06O", "B06") if code in known][:1]
 
 
 def responding(horizon: Horizon, known: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:

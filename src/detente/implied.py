@@ -14,18 +14,25 @@ from detente.economy import Economy
 from detente.nests import Substitution
 
 
-def supply_elasticity(stickiness: ArrayLike, v: ArrayLike, value_added: float) -> NDArray:
+def supply_elasticity(stickiness: ArrayLike, v: ArrayLike, value_added: ArrayLike) -> NDArray:
     """η_s = (1/ν − 1 + ζ (1 − v))/v: growth of output for a percent on its own price, infinite where factors are mobile.
 
     From zero profit, log p̂ = v z, and the factor price z = ν · growth of v'Y', in which CES value added against inputs with
     elasticity ζ (`value_added`) has v̂' = exp((1 − ζ)(z − log p̂)). Exact at any size for ζ = 1, else at the baseline.
     """
-    nu, v = np.asarray(stickiness, float), np.asarray(v, float)
+    nu, v, zeta = np.asarray(stickiness, float), np.asarray(v, float), np.asarray(value_added, float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return (1 / nu - 1 + value_added * (1 - v)) / v
+        return (1 / nu - 1 + zeta * (1 - v)) / v
 
 
-def resource_share(supply: float, v: ArrayLike, value_added: float, mobility: float) -> NDArray:
+def stiff(supply: float, v: ArrayLike, value_added: float) -> NDArray:
+    """ζ at which more inputs on the same factors give no more than `supply` as elasticity: min(ζ, η_s v/(1 − v))."""
+    v = np.asarray(v, float)
+    most = np.divide(supply * v, 1 - v, out=np.full(v.shape, np.inf), where=v < 1)
+    return np.minimum(value_added, most)
+
+
+def resource_share(supply: float, v: ArrayLike, value_added: ArrayLike, mobility: float) -> NDArray:
     """ρ in [0, 1] at which a sector's supply elasticity is `supply`: 1/ν = 1 + η_s v − ζ (1 − v), ν = ρ + (1 − ρ)/μ.
 
     With inputs in fixed proportions and mobile factors (ζ = 0, μ = ∞) it is 1/(1 + η_s v). At ρ = 1 output still grows by
@@ -34,7 +41,7 @@ def resource_share(supply: float, v: ArrayLike, value_added: float, mobility: fl
     has no effect.
     """
     v = np.asarray(v, float)
-    inverse = np.maximum(1 + supply * v - value_added * (1 - v), 1.0)
+    inverse = np.maximum(1 + supply * v - np.asarray(value_added, float) * (1 - v), 1.0)
     least = 1 / mobility
     if least == 1:
         return np.zeros(v.shape)
@@ -45,7 +52,7 @@ def supply_elasticities(economy: Economy) -> NDArray:
     """Supply elasticity [country, sector]; not a number where nothing is made, infinite where all factors are mobile."""
     moving = 0.0 if economy.factor_mobility is None else 1 / float(economy.factor_mobility)
     rho = np.zeros(1) if economy.resource_share is None else np.asarray(economy.resource_share)
-    zeta = 1.0 if economy.substitution is None else float(economy.substitution.value_added)
+    zeta = 1.0 if economy.substitution is None else np.asarray(economy.substitution.value_added)
     v, made = np.asarray(economy.value_added_share), np.asarray(economy.output)
     nu = np.broadcast_to(rho + (1 - rho) * moving, v.shape)
     return np.where((made > 0) & (v > 0), supply_elasticity(nu, np.where(v > 0, v, 1.0), zeta), np.nan)
@@ -59,13 +66,15 @@ def demand_elasticities(economy: Economy) -> NDArray:
     gamma, alpha = np.asarray(economy.input_share), np.asarray(economy.consumption_share)
     nest = economy.substitution or Substitution.of()
     fuel = np.isin(np.arange(len(economy.sectors)), nest.energy_goods)
-    eps, eta, xi, zeta = (float(x) for x in (nest.inputs, nest.energy, nest.energy_mix, nest.value_added))
+    eta, xi = (np.atleast_1d(x)[None, None] for x in (nest.energy, nest.energy_mix))
+    eps, xi_c = float(nest.inputs), float(nest.consumption_mix)
     gas = np.isin(np.arange(len(economy.sectors)), nest.gas_goods), float(nest.gas_mix)
     phi, eta_c = float(nest.consumption), float(nest.consumption_energy)
     m = gamma.sum(axis=1, keepdims=True)
+    zeta = np.broadcast_to(np.asarray(nest.value_added), m[:, 0].shape)[:, None]
     by_producers = _own(gamma, fuel, gas, m, (eps, xi, eta), zeta * (1 - m))
     wants = alpha[:, :, None]
-    by_households = _own(wants, fuel, gas, wants.sum(axis=1, keepdims=True), (phi, xi, eta_c), np.ones(1))
+    by_households = _own(wants, fuel, gas, wants.sum(axis=1, keepdims=True), (phi, xi_c, eta_c), np.ones(1))
     used = gamma * np.asarray(economy.output)[:, None, :]
     eaten = wants * np.asarray(economy.income)[:, None, None]
     total = used.sum(axis=2) + eaten[:, :, 0]
@@ -78,7 +87,7 @@ def _own(
     fuel: NDArray,
     gas: tuple[NDArray, float],
     total: NDArray,
-    nests: tuple[float, float, float],
+    nests: tuple[ArrayLike, ArrayLike, ArrayLike],
     top: NDArray,
 ) -> NDArray:
     """−[within (1 − b) + between b (1 − g) + top b g], b being the good's share in its nest, g the nest's in `total`.
@@ -91,12 +100,12 @@ def _own(
     all_gas = share[:, is_gas].sum(axis=1, keepdims=True)
     part = np.divide(share, all_gas, out=np.ones_like(share), where=is_gas[None, :, None] & (all_gas > 0))
     share = np.where(is_gas[None, :, None], all_gas, share)
-    others, fuels, between = nests
+    others, fuels, between = map(np.asarray, nests)
     energy = (share[:, fuel] * part[:, fuel]).sum(axis=1, keepdims=True)
     nest = np.where(fuel[None, :, None], energy, total - energy)
     b = np.divide(share, nest, out=np.zeros_like(share), where=nest > 0)
     g = np.divide(nest, total, out=np.zeros_like(nest), where=np.broadcast_to(total > 0, nest.shape))
-    within = np.where(fuel, fuels, others)[None, :, None]
+    within = np.where(fuel[None, :, None], fuels, others)
     whole = within * (1 - b) + between * b * (1 - g) + top * b * g
     return -(among * (1 - part) + part * whole)
 

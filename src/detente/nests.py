@@ -14,28 +14,41 @@ All prices are logs of ratios to the baseline. A power mean of them is log1p(r m
 r = 1 − elasticity: one matrix product, whatever the elasticity.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from detente import numerics  # noqa: F401  (float64 before the first array)
 from detente.errors import InputError
 
 NEAR = 1e-3  # below this the quotients are taken by their series, whose error is then under 1e-16
-KEYS = ("value_added", "energy", "inputs", "energy_mix", "gas_mix", "consumption", "consumption_energy")
+KEYS = (
+    "value_added",
+    "energy",
+    "inputs",
+    "energy_mix",
+    "gas_mix",
+    "consumption",
+    "consumption_energy",
+    "consumption_mix",
+)
+BY_USER = ("value_added", "energy", "energy_mix")  # these may differ by sector, the first by country too
 
 
 class Substitution(eqx.Module):
     """Elasticities of substitution above the Armington nest, each a number of at least 0 and finite.
 
     value_added: ζ, value added against inputs; energy: η, energy against other inputs; inputs: ε, among other inputs;
-    energy_mix: ξ, among energy goods, in production and consumption; gas_mix: ξ_g, among those of them that are one gas
-    to its users, by pipe or liquefied (gas_goods); consumption: φ, among goods other than energy;
-    consumption_energy: η_c, households' energy against the rest. energy_goods: places of the energy sectors.
+    energy_mix: ξ, among energy goods, in production; gas_mix: ξ_g, among those of them that are one gas to its users, by
+    pipe or liquefied (gas_goods); consumption: φ, among goods other than energy; consumption_energy: η_c, households'
+    energy against the rest; consumption_mix: ξ of households. energy_goods: places of the energy sectors.
+
+    One number each, but value_added, energy and energy_mix may be [user] and value_added [country, user].
     """
 
     value_added: Array
@@ -45,6 +58,7 @@ class Substitution(eqx.Module):
     gas_mix: Array
     consumption: Array
     consumption_energy: Array
+    consumption_mix: Array
     energy_goods: tuple[int, ...] = eqx.field(static=True)
     gas_goods: tuple[int, ...] = eqx.field(static=True)
 
@@ -52,43 +66,63 @@ class Substitution(eqx.Module):
     def of(
         cls,
         *,
-        value_added: float = 1.0,
+        value_added: ArrayLike = 1.0,
         inputs: float = 1.0,
         consumption: float = 1.0,
-        energy: float | None = None,
-        energy_mix: float | None = None,
+        energy: ArrayLike | None = None,
+        energy_mix: ArrayLike | None = None,
         gas_mix: float | None = None,
         consumption_energy: float | None = None,
+        consumption_mix: float | None = None,
         energy_goods: tuple[int, ...] = (),
         gas_goods: tuple[int, ...] = (),
     ) -> "Substitution":
-        """From plain numbers. Left out, energy and energy_mix are as `inputs`, gas_mix as energy_mix, consumption_energy as
-        `consumption`.
+        """From plain numbers, or [user] where the class allows it. Left out, energy and energy_mix are as `inputs`, gas_mix
+        and consumption_mix as energy_mix (as `inputs` where that differs by user), consumption_energy as `consumption`.
 
-        Raises `InputError` for an elasticity that is negative or no number, and for a gas that is no energy good.
+        Raises `InputError` for an elasticity that is negative, no number or of a shape that it may not have, and for a gas
+        that is no energy good.
         """
         if not set(gas_goods) <= set(energy_goods):
             raise InputError(f"`gas_goods` {gas_goods} must be among `energy_goods` {energy_goods}.")
         mix = inputs if energy_mix is None else energy_mix
+        one_mix = mix if np.ndim(mix) == 0 else inputs
         given = {
             "value_added": value_added,
             "energy": inputs if energy is None else energy,
             "inputs": inputs,
             "energy_mix": mix,
-            "gas_mix": mix if gas_mix is None else gas_mix,
+            "gas_mix": one_mix if gas_mix is None else gas_mix,
             "consumption": consumption,
             "consumption_energy": consumption if consumption_energy is None else consumption_energy,
+            "consumption_mix": one_mix if consumption_mix is None else consumption_mix,
         }
-        for name, value in given.items():
-            if not (np.isfinite(value) and value >= 0):
-                raise InputError(
-                    f"The elasticity of substitution `{name}` is {value}; expected a number of at least 0."
-                )
         return cls(
-            **{name: jnp.asarray(float(value)) for name, value in given.items()},
+            **{name: jnp.asarray(_elasticity(name, value)) for name, value in given.items()},
             energy_goods=energy_goods,
             gas_goods=gas_goods,
         )
+
+    def scaled(self, factor: float) -> "Substitution":
+        """Every elasticity about energy times `factor`: η and ξ of producers, η_c and ξ of households."""
+        names = ("energy", "energy_mix", "consumption_energy", "consumption_mix")
+        return dataclasses.replace(self, **{name: getattr(self, name) * factor for name in names})
+
+
+def _elasticity(name: str, value: ArrayLike) -> NDArray:
+    found = np.asarray(value, float)
+    most = 2 if name == "value_added" else 1 if name in BY_USER else 0
+    if found.ndim > most:
+        allowed = ("one number", "a number or [user]", "a number, [user] or [country, user]")[most]
+        raise InputError(
+            f"The elasticity of substitution `{name}` has shape {found.shape}; expected {allowed}."
+        )
+    bad = ~(np.isfinite(found) & (found >= 0))
+    if bad.any():
+        raise InputError(
+            f"The elasticity of substitution `{name}` is {found[bad][0]}; expected a number of at least 0."
+        )
+    return found
 
 
 class Recipe(eqx.Module):
@@ -117,7 +151,7 @@ class Costs(NamedTuple):
 
     value_added: v'/v [country, user]. A user spends on a good, for each unit of its sales, other × other_scale × the good's
     share in `Recipe.other`: other, fuel, gas [country, user]; other_scale [country, good], fuel_scale [country, energy
-    good], gas_scale [country, gas good].
+    good, user] (the last of length one where ξ is one number), gas_scale [country, gas good].
     """
 
     log_cost: Array
@@ -204,12 +238,13 @@ def costs(factor_price: Array, log_price: Array, v: Array, recipe: Recipe, nest:
     """Unit costs at these log prices of factors [country, user] and goods [country, good]; v is the value-added share."""
     centre = log_price.mean(axis=1, keepdims=True)
     moved = log_price - centre
-    r_other, r_fuel, r_gas = 1 - nest.inputs, 1 - nest.energy_mix, 1 - nest.gas_mix
-    r_top, r_energy = 1 - nest.value_added, 1 - nest.energy
+    r_other, r_gas = 1 - nest.inputs, 1 - nest.gas_mix
+    r_top, r_energy, r_fuel = (1 - _of_users(x) for x in (nest.value_added, nest.energy, nest.energy_mix))
+    r_each = r_fuel if r_fuel.ndim == 0 else r_fuel[:, None]  # [1, 1, user]
     other = centre + unboxed(jnp.einsum("njk,nj->nk", recipe.other, boxed(moved, r_other)), r_other)
     gas, typical, of_gas = centre, centre, moved[:, nest.gas_goods]
     if nest.energy_goods:
-        fuels = jnp.einsum("njk,nj->nk", recipe.fuel, boxed(moved[:, nest.energy_goods], r_fuel))
+        fuels = _weighted(recipe.fuel, boxed(moved[:, nest.energy_goods, None], r_each))
         if nest.gas_goods:
             of_gas, typical = _about_gas(moved, nest)
             mean = jnp.einsum("njk,nj->nk", recipe.gas, boxed(of_gas, r_gas))
@@ -237,9 +272,21 @@ def costs(factor_price: Array, log_price: Array, v: Array, recipe: Recipe, nest:
         on_fuel * jnp.exp(r_fuel * (centre - fuel)),
         on_gas,
         jnp.exp(r_other * moved),
-        jnp.exp(r_fuel * moved[:, nest.energy_goods]),
+        jnp.exp(r_each * moved[:, nest.energy_goods, None]),
         gas_scale,
     )
+
+
+def _of_users(elasticity: Array) -> Array:
+    """One number, or [1 or country, user]."""
+    return elasticity if elasticity.ndim == 0 else jnp.atleast_2d(elasticity)
+
+
+def _weighted(share: Array, values: Array) -> Array:
+    """Σ_j share_njk values_njk [country, user]; values [country, good, user], or of length one over users."""
+    if values.shape[2] == 1:
+        return jnp.einsum("njk,nj->nk", share, values[:, :, 0])
+    return jnp.sum(share * values, axis=1)
 
 
 def _about_gas(moved: Array, nest: Substitution) -> tuple[Array, Array]:
@@ -254,7 +301,10 @@ def input_spending(sold: Array, at: Costs, recipe: Recipe, nest: Substitution) -
     spent = at.other_scale * jnp.einsum("njk,nk->nj", recipe.other, at.other * sold)
     if not nest.energy_goods:
         return spent
-    on_fuel = at.fuel_scale * jnp.einsum("njk,nk->nj", recipe.fuel, at.fuel * sold)
+    if at.fuel_scale.shape[2] > 1:
+        on_fuel = jnp.einsum("njk,nk->nj", recipe.fuel * at.fuel_scale, at.fuel * sold)
+    else:
+        on_fuel = at.fuel_scale[:, :, 0] * jnp.einsum("njk,nk->nj", recipe.fuel, at.fuel * sold)
     spent = spent.at[:, nest.energy_goods].set(on_fuel)
     if not nest.gas_goods:
         return spent
@@ -267,7 +317,7 @@ def input_share(at: Costs, recipe: Recipe, nest: Substitution) -> Array:
     share = at.other_scale[:, :, None] * recipe.other * at.other[:, None, :]
     if not nest.energy_goods:
         return share
-    share = share.at[:, nest.energy_goods].set(at.fuel_scale[:, :, None] * recipe.fuel * at.fuel[:, None, :])
+    share = share.at[:, nest.energy_goods].set(at.fuel_scale * recipe.fuel * at.fuel[:, None, :])
     if not nest.gas_goods:
         return share
     return share.at[:, nest.gas_goods].set(at.gas_scale[:, :, None] * recipe.gas * at.gas[:, None, :])
@@ -281,7 +331,7 @@ def consumer_price(log_price: Array, recipe: Recipe, nest: Substitution) -> Arra
 def consumption_share(log_price: Array, recipe: Recipe, nest: Substitution) -> Array:
     """α'_nj, which sums to one over goods [country, good]."""
     index, other, fuel, gas = _wants(log_price, recipe, nest)
-    r, r_fuel, r_energy = 1 - nest.consumption, 1 - nest.energy_mix, 1 - nest.consumption_energy
+    r, r_fuel, r_energy = 1 - nest.consumption, 1 - nest.consumption_mix, 1 - nest.consumption_energy
     others = (1 - recipe.energy_wanted) * jnp.exp(r_energy * (other - index))
     share = recipe.other_wanted * jnp.exp(r * (log_price - other[:, None])) * others[:, None]
     if not nest.energy_goods:
@@ -300,7 +350,7 @@ def _wants(log_price: Array, recipe: Recipe, nest: Substitution) -> tuple[Array,
     """Log prices [country] of all consumption, of goods other than energy, of energy, of gas."""
     centre = jnp.sum(log_price * recipe.other_wanted, axis=1, keepdims=True)
     moved = log_price - centre
-    r, r_fuel = 1 - nest.consumption, 1 - nest.energy_mix
+    r, r_fuel = 1 - nest.consumption, 1 - nest.consumption_mix
     other = centre[:, 0] + unboxed(jnp.sum(recipe.other_wanted * boxed(moved, r), axis=1), r)
     if not nest.energy_goods:
         return other, other, other, other
