@@ -12,7 +12,7 @@ from scipy.optimize import brentq, minimize
 from typer.testing import CliRunner
 
 import detente as dt
-from detente import derived, implied, nests
+from detente import demand, implied, nests
 from detente.calibration import calibrate
 from detente.cli import app
 from detente.digits import format_percent
@@ -357,7 +357,7 @@ def closed(seed: int) -> Economy:
 
 def test_derived_demand_is_one_where_shares_are_fixed():
     economy = Horizon.load("long").applied(closed(1))
-    assert [derived.derived_demand(economy, (k,)) for k in range(4)] == pytest.approx([-1] * 4)
+    assert [demand.derived_demand(economy, (k,)) for k in range(4)] == pytest.approx([-1] * 4)
 
 
 @pytest.mark.parametrize("mobility", [np.inf, 1.5])
@@ -387,13 +387,13 @@ def test_derived_demand_is_the_slope_of_the_equilibrium(mobility: float):
         return float(np.log(np.asarray(found.spending)[0, 0]) - price), float(price)
 
     (more, high), (less, low) = used(step), used(-step)
-    assert derived.derived_demand(economy, (0,)) == pytest.approx((more - less) / (high - low), rel=1e-5)
+    assert demand.derived_demand(economy, (0,)) == pytest.approx((more - less) / (high - low), rel=1e-5)
 
 
 @pytest.mark.parametrize("base", ["medium", "short"])
 def test_demand_for_oil_is_as_asked(base: str):
     economy = Horizon.load({"base": base, "oil_demand": 0.3}).applied(closed(3))
-    assert derived.derived_demand(economy, (0,)) == pytest.approx(-0.3, abs=1e-8)
+    assert demand.derived_demand(economy, (0,)) == pytest.approx(-0.3, abs=1e-8)
     told = economy.provenance["horizon"]["demand"]["oil"]
     assert told["asked"] == 0.3
     assert told["reached"] == pytest.approx(0.3, abs=1e-8)
