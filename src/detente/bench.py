@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from detente import labels
+from detente.bench_game import GAME
 from detente.calibration import calibrate
 from detente.catalogue import Catalogue, load_catalogue
 from detente.digits import NEGLIGIBLE
@@ -25,8 +26,11 @@ from detente.outcome import Outcome, simulate
 from detente.quantity import Quantity, Setting
 from detente.record import RECORD
 from detente.scenario import Scenario
+from detente.senders import Coalition, coalition
 from detente.sizes import CENTRAL
 from detente.world import World
+
+COALITIONS = 1e-9  # tolerance of their equilibria: a thousand of them a setting
 
 
 @dataclass
@@ -49,23 +53,35 @@ class Bench:
         self._economies: dict[tuple[str, str, str, str | None], Economy] = {}
         self._worlds: dict[str | None, World] = {None: self.world}
         self._outcomes: dict[tuple[Setting, str, str], Outcome] = {}
+        self._coalitions: dict[tuple[Setting, str], Coalition] = {}
 
     def outcome(self, setting: Setting, scenario: str, against: str) -> Outcome:
         """The comparison of two situations at a setting."""
         key = (setting, scenario, against)
         if key not in self._outcomes:
-            behaviour = (setting.elasticities, setting.closure, setting.horizon, setting.world)
-            if behaviour not in self._economies:
-                if setting.world not in self._worlds:
-                    self._worlds[setting.world] = World.load(setting.world)
-                self._economies[behaviour] = calibrate(self._worlds[setting.world], *behaviour[:3])
-            sides = [self._situation(setting.reading, name) for name in (scenario, against)]
-            placed = [replace(Scenario.load(side), cuts=setting.cuts) for side in sides]
-            self._outcomes[key] = simulate(self._economies[behaviour], *placed)
+            placed = [self._situation(setting, name) for name in (scenario, against)]
+            self._outcomes[key] = simulate(self._economy(setting), *placed)
         return self._outcomes[key]
 
-    def _situation(self, reading: str, name: str) -> Any:
-        return self.readings[reading].get(name) or self.scenarios.get(name, name)
+    def coalition(self, setting: Setting, scenario: str) -> Coalition:
+        """All coalitions of the senders at a setting, from what they keep under a scenario to nothing."""
+        key = setting, scenario
+        if key not in self._coalitions:
+            keep = self._situation(setting, scenario)
+            self._coalitions[key] = coalition(self._economy(setting), keep, tolerance=COALITIONS)
+        return self._coalitions[key]
+
+    def _economy(self, setting: Setting) -> Economy:
+        behaviour = (setting.elasticities, setting.closure, setting.horizon, setting.world)
+        if behaviour not in self._economies:
+            if setting.world not in self._worlds:
+                self._worlds[setting.world] = World.load(setting.world)
+            self._economies[behaviour] = calibrate(self._worlds[setting.world], *behaviour[:3])
+        return self._economies[behaviour]
+
+    def _situation(self, setting: Setting, name: str) -> Scenario:
+        side: Any = self.readings[setting.reading].get(name) or self.scenarios.get(name, name)
+        return replace(Scenario.load(side), cuts=setting.cuts)
 
     def known(self, setting: Setting, wanted: Sequence[str]) -> bool:
         """Whether this reading of the sanctions can express all of these scenarios."""
@@ -101,11 +117,13 @@ class Bench:
     @cached_property
     def quality(self) -> dict[str, Any]:
         """Whether everything converged, and the largest residual."""
-        solved = self._outcomes.values()
+        solved, games = self._outcomes.values(), self._coalitions.values()
+        residuals = [outcome.residual for outcome in solved] + [each.residual for each in games]
         return {
-            "converged": all(outcome.converged for outcome in solved),
-            "residual": max((outcome.residual for outcome in solved), default=0.0),
+            "converged": all(outcome.converged for outcome in solved) and not any(g.messages for g in games),
+            "residual": max(residuals, default=0.0),
             "comparisons": len(self._outcomes),
+            "coalitions": sum(each.variation.sizes["coalition"] for each in games),
         }
 
     @property
@@ -378,4 +396,4 @@ MODEL: dict[str, Callable[..., float]] = {
         part_of_gain, trade, trade_worth, import_share, share_gained, gap_filled, income_gained, output,
         market, discount, market_part, rent,
     )
-}  # fmt: skip
+} | GAME  # fmt: skip
