@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import detente as dt
-from detente import game, roster
+from detente import game, labels, roster
 from detente import senders as module
 from detente.batch import holds_together, solve_mixture
 from detente.burden import cheapest_transfers
@@ -206,6 +206,14 @@ def test_shapley_values_add_up():
     found = three()
     assert found.efficiency.pressure.sum() == pytest.approx(-found.on_target[-1], rel=EXACT)
     np.testing.assert_allclose(found.efficiency.borne, -found.own[:, -1], rtol=EXACT)
+
+
+def test_the_dictionary_has_every_column():
+    rows = {row["name"]: row["axes"] for row in labels.variables() if row["group"] == "Coalition"}
+    found = three()
+    columns = dict.fromkeys(map(str, found.frame([0])), "member")
+    arrays = {name: " ".join(map(str, getattr(found, name).dims)) for name in ("variation", "income")}
+    assert rows == arrays | columns
 
 
 def test_equal_burden():
