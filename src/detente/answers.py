@@ -127,9 +127,9 @@ def _holding(found: Sequence[Finding], left: str) -> list[str]:
         most = format_percent(tempted[worst], sign=False)
         others = "" if len(tempted) == len(change) else "; for the others it falls or stays"
         lines = [
-            f"It does, unless a member was about to leave anyway: after the exit of {left} the break-even λ rises by at "
-            f"most {most} ({worst}), for {len(tempted)} of {len(change)} stayers{others}. Whoever has more slack than that "
-            "keeps."
+            f"It does, unless a member was about to leave anyway: after the exit of {left} the break-even λ rises by "
+            f"at most {most} ({worst}), for {len(tempted)} of {len(change)} stayers{others}. If all have more slack than "
+            "that, nobody follows."
         ]
     gone = len(found[0]["exit"])
     slack = [each["cascade_by_slack"]["pieces"][0]["order"][gone:] for each in found]
