@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 import detente as dt
-from detente import game, roster
+from detente import game, labels, roster
 from detente import senders as module
+from detente.answers import sentences
 from detente.batch import holds_together, solve_mixture
 from detente.burden import cheapest_transfers
 from detente.cli import app
@@ -208,6 +210,14 @@ def test_shapley_values_add_up():
     np.testing.assert_allclose(found.efficiency.borne, -found.own[:, -1], rtol=EXACT)
 
 
+def test_the_dictionary_has_every_column():
+    rows = {row["name"]: row["axes"] for row in labels.variables() if row["group"] == "Coalition"}
+    found = three()
+    columns = dict.fromkeys(map(str, found.frame([0])), "member")
+    arrays = {name: " ".join(map(str, getattr(found, name).dims)) for name in ("variation", "income")}
+    assert rows == arrays | columns
+
+
 def test_equal_burden():
     found = three()
     table = found.frame()
@@ -272,6 +282,25 @@ def test_one_veto_ends_what_the_bloc_keeps():
             assert (gains[mask] >= 0) == (states >= 0).all()
             assert gains[mask] == pytest.approx((states / share).min(), rel=1e-9)
     assert made.decider(0, 3) in ("N0", "N1")
+
+
+def test_every_key_of_the_json_is_documented():
+    found = finding(three(), "made up", Question((0,), (0.4,)))
+    entry = found["at_lambda"][0]
+    keys = {*found, *found["members"][0], *found["target"], *found["stayers"], *entry, *entry["transfers"]}
+    keys |= {*found["stable"][0], *found["cascade"], *found["cascade"]["pieces"][0]} - {"pieces"}
+    page = (Path(__file__).parents[1] / "docs" / "coalition.md").read_text("utf-8")
+    listed = {
+        word for line in page.splitlines() if line.startswith("| `") for word in re.findall(r"`(\w+)`", line)
+    }
+    assert keys - {"lambda"} <= listed
+
+
+@pytest.mark.parametrize("exits", [(), (0, 1, 2)])
+def test_nobody_may_leave_and_all_may(exits: tuple[int, ...]):
+    found = finding(three(), "made up", Question(exits, (0.4,)))
+    json.dumps(found, allow_nan=False)
+    assert list(sentences([found], "units")) == ["C17"]
 
 
 def test_findings_are_plain_and_transfers_balance():

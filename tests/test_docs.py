@@ -255,6 +255,7 @@ def test_every_public_name_is_documented():
 
 
 KINDS = [
+    "Coalition",
     "World",
     "Economy",
     "Shock",

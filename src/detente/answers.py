@@ -85,7 +85,9 @@ def _rain(found: Sequence[Finding], money: str, left: str) -> list[str]:
     gone = found[0]["exit"]
     if len(gone) == 1:
         others = [each["exits"]["others"][gone[0]] for each in found]
-        lines.append(f"Bystanders together change by {span(others, format_usd)} {money} by that exit.")
+        lines.append(
+            f"All other countries together change by {span(others, format_usd)} {money} by that exit."
+        )
     return lines
 
 
@@ -125,17 +127,20 @@ def _holding(found: Sequence[Finding], left: str) -> list[str]:
         most = format_percent(tempted[worst], sign=False)
         others = "" if len(tempted) == len(change) else "; for the others it falls or stays"
         lines = [
-            f"It does, unless a member was about to leave anyway: after the exit of {left} the break-even λ rises by at "
-            f"most {most} ({worst}), for {len(tempted)} of {len(change)} stayers{others}. Whoever has more slack than that "
-            "keeps."
+            f"It does, unless a member was about to leave anyway: after the exit of {left} the break-even λ rises by "
+            f"at most {most} ({worst}), for {len(tempted)} of {len(change)} stayers{others}. If all have more slack than "
+            "that, nobody follows."
         ]
     gone = len(found[0]["exit"])
     slack = [each["cascade_by_slack"]["pieces"][0]["order"][gone:] for each in found]
     followers = [[named(code) for code in order] for order in slack]
     told = dict.fromkeys(listed(names) or "nobody" for names in followers)
-    lines.append(
-        f"Were every member only just willing now, these would follow, in order: {'; or '.join(told)}."
-    )
+    if list(told) == ["nobody"]:
+        lines.append("Even were every member only just willing now, nobody would follow.")
+    else:
+        lines.append(
+            f"Were every member only just willing now, these would follow, in order: {'; or '.join(told)}."
+        )
     lines.append(
         f"With one λ for all, nobody gains by leaving the full coalition from λ = {span(full, level)} on, nor what the "
         f"exit leaves of it from {span(rest, level)} on."
@@ -143,7 +148,7 @@ def _holding(found: Sequence[Finding], left: str) -> list[str]:
     if found[0]["holds"]["full_with_transfers"] is not None:
         ends = [[each["holds"][f"{key}_with_transfers"] for each in found] for key in ("full", "after_exit")]
         lines.append(
-            f"With transfers among them it is from λ = {' and '.join(span(end, level) for end in ends)} on."
+            f"With transfers among them that is so from λ = {' and '.join(span(end, level) for end in ends)} on."
         )
     return lines
 

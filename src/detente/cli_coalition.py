@@ -245,11 +245,11 @@ def _legend(found: "Sequence[Finding]") -> str:
     from detente.measure import named
 
     left = listed([named(code) for code in found[0]["exit"]])
-    after = f"after the exit of {left}" if left else "the same, as nobody leaves"
+    after = f"now and after the exit of {left}" if left else "where nobody leaves both are the same"
     return (
         "pressure: the part of the target's loss that is due to the member (Shapley value); added last: what it adds to "
         "all others. cost: borne when all keep, negative for a gain; keeping costs it: what it would gain by lifting "
-        "alone. λ: what a dollar of the target's loss must be worth to it for keeping to pay, now and "
+        "alone. λ: what a dollar of the target's loss must be worth to it for keeping to pay, "
         f"{after}."
     )
 

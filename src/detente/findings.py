@@ -14,6 +14,7 @@ from detente.senders import Coalition
 from detente.tables import party_name
 
 Finding = dict[str, Any]
+NOTHING = np.finfo(float).tiny  # the income of nobody, where all leave
 
 
 class Question(NamedTuple):
@@ -32,10 +33,8 @@ class Question(NamedTuple):
 def finding(of: Coalition, elasticities: str, question: Question) -> Finding:
     """All figures of one reading; keys as docs/coalition.md lists them. Raises `ConvergenceError`, `InputError`."""
     effects = of.voting if question.veto else of.effects
-    full, after = of.without(()), of.without(question.exits)
-    income = of.income.to_numpy()[of.roster.target].sum()
-    inside = list(bits(after))
-    stay = of.own[inside]
+    after = of.without(question.exits)
+    by_slack = pieces(effects, Rules(exits=question.exits), _just(effects), (1.0, np.inf))
     return {
         "elasticities": elasticities,
         "exit": [of.members[k] for k in question.exits],
@@ -43,31 +42,39 @@ def finding(of: Coalition, elasticities: str, question: Question) -> Finding:
         "equilibria": int(of.variation.sizes["coalition"]),
         "alone": of.alone,
         "residual": of.residual,
-        "target": {
-            "loss": float(-of.on_target[full]),
-            "loss_percent": float(-100 * of.on_target[full] / income),
-            "loss_after_exit": float(-of.on_target[after]),
-        },
+        "target": _target(of, after),
         "members": _members(of, question),
-        "stayers": {
-            "exit_effect": float((stay[:, after] - stay[:, full]).sum()),
-            "exit_effect_percent": float(
-                100 * (stay[:, after] - stay[:, full]).sum() / of.member_income[inside].sum()
-            ),
-            "forgone": float(of.own[inside, 0].sum() - stay[:, after].sum()),
-            "forgone_before": float(of.own[inside, 0].sum() - stay[:, full].sum()),
-        },
+        "stayers": _stayers(of, after),
         "exits": {party: row.to_dict() for party, row in of.exits().iterrows()},
         "holds": _holds(effects, after, question.veto),
         "cascade": _course(of, pieces(effects, Rules(exits=question.exits))),
-        "cascade_by_slack": _course(
-            of, pieces(effects, Rules(exits=question.exits), _just(effects), (1.0, np.inf))
-        ),
+        "cascade_by_slack": _course(of, by_slack),
         "stable": [
             {"from": low, "to": _finite(high), "members": _named(of, coalition)}
             for low, high, coalition in game.stable_intervals(effects)
         ],
         "at_lambda": [_at(of, effects, worth, question) for worth in question.worths],
+    }
+
+
+def _target(of: Coalition, after: int) -> Finding:
+    loss, income = -of.on_target, of.income.to_numpy()[of.roster.target].sum()
+    return {
+        "loss": float(loss[-1]),
+        "loss_percent": float(100 * loss[-1] / income),
+        "loss_after_exit": float(loss[after]),
+    }
+
+
+def _stayers(of: Coalition, after: int) -> Finding:
+    """Those who stay, together: what the exit does to them, and what they forgo against all of them lifting."""
+    inside = list(bits(after))
+    before, left = of.own[inside, -1].sum(), of.own[inside, after].sum()
+    return {
+        "exit_effect": float(left - before),
+        "exit_effect_percent": float(100 * (left - before) / max(of.member_income[inside].sum(), NOTHING)),
+        "forgone": float(-left),
+        "forgone_before": float(-before),
     }
 
 

@@ -25,7 +25,7 @@ from detente.equilibrium import TOLERANCE
 from detente.errors import ConvergenceError, InputError
 from detente.game import Effects, Efficiency, bits
 from detente.intensity import Intensities, Payoffs, cooperative, nash
-from detente.roster import MEMBERS, TARGET, Roster, kept, lifted, roster
+from detente.roster import MEMBERS, TARGET, Roster, canonical, kept, lifted, roster
 from detente.scenario import Scenario
 from detente.shock import Shock
 from detente.situation import situation
@@ -162,6 +162,8 @@ class Coalition:
         (itself, all others keeping), break_even and break_even_after (λ, in the full coalition and after `leavers` have
         left; not a number for these), exit_effect (on its welfare, of the leavers' exit), forgone (what it does not gain by
         not following them), transfer (received for an equal burden). veto: blocs by `voting`.
+        left; not a number for these), exit_effect (on its welfare, of the leavers' exit), forgone (what it does not gain
+        by not following them), transfer (received for an equal burden). veto: blocs by `voting`.
         """
         found = self.voting if veto else self.effects
         after, full = self.without(leavers), self.without(())
@@ -278,6 +280,7 @@ def coalition(
     `ConvergenceError` where the coalition in which nobody keeps has no solution.
     """
     keep = kept(Scenario.load(scenario))
+    target = canonical(target, economy.countries)
     who = roster(economy, members, target)
     lift = lifted(keep, who.names, target)
     shocks = [_shock(side, economy) for side in (keep, lift)]
