@@ -136,10 +136,14 @@ class Grid:
             table = World.load()
             self.fine = list(table.countries), list(table.sectors)
             trade = table.data["final_trade"] + table.data["intermediate_trade"]
-            self._flows = trade.transpose("importer", "exporter", "sector").to_numpy()
+            self._flows = np.ascontiguousarray(trade.transpose("importer", "exporter", "sector").to_numpy())
         self.fine_shape = len(self.fine[0]), len(self.fine[0]), len(self.fine[1])
         self._country_in = np.array([self._home(code, self.countries) for code in self.fine[0]])
         self._sector_in = np.array([self._home(code, self.sectors) for code in self.fine[1]])
+        if self._flows is not None:
+            here, n, s = self._country_in, len(self.countries), len(self.sectors)
+            self._coarse_cell = ((here[:, None] * n + here)[:, :, None] * s + self._sector_in).ravel()
+            self._total = self._sum(self._flows)
 
     def _home(self, code: str, codes: Sequence[str]) -> int:
         """The place of a code of the embedded table in this world, by name or by what stands in for it."""
@@ -294,13 +298,12 @@ class Grid:
         """An array of the table worked with, averaged by flows over the codes of this world."""
         if self._flows is None:
             return full
-        total = self._sum(self._flows)
+        total = self._total
         return np.divide(self._sum(self._flows * full), total, out=np.ones_like(total), where=total > 0)
 
     def _sum(self, full: NDArray[np.float64]) -> NDArray[np.float64]:
-        country = np.eye(len(self.countries))[self._country_in]
-        sector = np.eye(len(self.sectors))[self._sector_in]
-        return np.einsum("nij,na,ib,jc->abc", full, country, country, sector, optimize=True)
+        n, s = len(self.countries), len(self.sectors)
+        return np.bincount(self._coarse_cell, full.ravel(), n * n * s).reshape(n, n, s)
 
 
 class Position:
