@@ -15,13 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detente.batch import Equilibria, solve_many
-from detente.calibration import DEFAULT_CLOSURE, DEFAULT_ELASTICITIES, UNITS_IN_USD, Elasticities, calibrate, read_elasticities
-from detente.draws import LATIN, Draws, draw
+from detente.calibration import (
+    DEFAULT_CLOSURE,
+    DEFAULT_ELASTICITIES,
+    UNITS_IN_USD,
+    Elasticities,
+    calibrate,
+    read_elasticities,
+)
+from detente.draws import LATIN, SALTELLI, Draws, draw
 from detente.economy import Economy
-from detente.equilibrium import TOLERANCE, Result
+from detente.equilibrium import TOLERANCE
 from detente.errors import DetenteError, InputError
-from detente.many import spaced
 from detente.horizon import shipped
+from detente.many import spaced
 from detente.ranges import Ranges
 from detente.scenario import Scenario, several
 from detente.scenario_plain import plain, read
@@ -88,9 +95,15 @@ class Ensemble:
         name = world or after.world or before.world or EMBEDDED
         sectors = _world(name).sectors
         known, cited, theta = read_elasticities(elasticities, sectors)
-        chosen = _chosen(Ranges.load(ranges or after.horizon or before.horizon or "long"), parameters, sectors)
+        chosen = _chosen(
+            Ranges.load(ranges or after.horizon or before.horizon or "long"), parameters, sectors
+        )
         values = dict(zip(sectors, theta.tolist(), strict=True))
         how = (int(n), int(seed), method, name, values, (known, cited), deficits, sourcing, tolerance, block)
+        if method == SALTELLI and n < 2:
+            raise InputError(
+                f"A ranking needs at least 2 base points; {n} is too few. Some hundred say something."
+            )
         made = cls(before, after, chosen, *how)
         _ = made.draws  # refuses a wrong number, seed or method before anything is computed
         return made
@@ -162,7 +175,7 @@ class Ensemble:
         return ["draw", *self.ranges.drawn, "result_before", "result", "residual", "message", *by_country]
 
     def rows(self, block: int) -> dict[str, NDArray]:
-        """One row a draw of a block: its values, how both solves ended, and results of every country, NaN where there is none.
+        """One row a draw of a block: its values, how both solves ended, and results by country, NaN where there is none.
 
         real_income_… in percent, equivalent_variation_… and income_before_… in the world's money (USD billion).
         """
@@ -170,7 +183,9 @@ class Ensemble:
         numbers = np.arange(first, min(first + self.block, len(self.draws)))
         found = self._solve(numbers.tolist())
         count = len(numbers)
-        message = [one or other for one, other in zip(found.message[:count], found.message[count:], strict=True)]
+        message = [
+            one or other for one, other in zip(found.message[:count], found.message[count:], strict=True)
+        ]
         result, residual = found.result.reshape(2, count), found.residual.reshape(2, count)
         gained, gaining = (found.values["real_income_change"][:, part] for part in _halves(count))
         lost = (result > 0).any(axis=0)
@@ -195,7 +210,9 @@ class Ensemble:
                     shocks[half * len(numbers) + k] = placed(self.draws[number], side).shock(economy)
                 except DetenteError as problem:
                     shocks[half * len(numbers) + k] = str(problem)
-        pairs = [(economies[k % len(numbers)], each) for k, each in enumerate(shocks) if isinstance(each, Shock)]
+        pairs = [
+            (economies[k % len(numbers)], each) for k, each in enumerate(shocks) if isinstance(each, Shock)
+        ]
         refused = {k: each for k, each in enumerate(shocks) if isinstance(each, str)}
         found = solve_many(economies[0], pairs, names=NAMES, tolerance=self.tolerance, block=len(numbers))
         return spaced(found, refused, len(shocks), len(self.countries))

@@ -47,7 +47,7 @@ def simulate_many(
     progress: Callable[[int, int], Any] | None = None,
     throw: bool = False,
 ) -> "Outcomes":
-    """What changes under each of many scenarios, solved side by side; every situation is solved once, however often it occurs.
+    """What changes under each of many scenarios, solved side by side; every situation is solved once.
 
     scenarios: each what `simulate` takes (a `Scenario`, a shipped name, a YAML file, a mapping, a `Shock`), or a pair
         (economy, scenario) where behaviour differs: economies of the same baseline and kinds of behaviour as `economy`.
@@ -70,7 +70,9 @@ def simulate_many(
             sides.append(places[key])
         pairs.append(sides)
     solved = _solved(economy, wanted, tolerance, progress)
-    found = Outcomes(economy, tuple(_numbered([each.after.name for each in asked])), asked, solved, np.array(pairs, int))
+    found = Outcomes(
+        economy, tuple(_numbered([each.after.name for each in asked])), asked, solved, np.array(pairs, int)
+    )
     if throw:
         found.refuse_failed()
     return found
@@ -117,7 +119,9 @@ class Outcomes:
             for name, each in self.solved.values.items()
         }
         ratio = {name: new / old for name, (old, new) in values.items() if name != "income"}
-        income = values["income"][0] * self.economy.unit_value * UNITS_IN_USD.get(self.economy.unit, 1e9) / 1e9
+        income = (
+            values["income"][0] * self.economy.unit_value * UNITS_IN_USD.get(self.economy.unit, 1e9) / 1e9
+        )
         both = ("country", "scenario")
         first = np.where(self.solved.result[before] > 0, before, after)
         variables = {
@@ -151,7 +155,9 @@ class Outcomes:
 
     def refuse_failed(self) -> None:
         """Raises the error of the first scenario without a solution, if there is one."""
-        for name, code, why in zip(self.names, self.data["result"].values, self.data["message"].values, strict=True):
+        for name, code, why in zip(
+            self.names, self.data["result"].values, self.data["message"].values, strict=True
+        ):
             if code:
                 raise RAISED.get(Result(code), ConvergenceError)(f"Scenario `{name}`: {why}")
 
@@ -162,7 +168,11 @@ class Outcomes:
         unknown names.
         """
         codes = labels.resolve_countries(countries, list(self.economy.countries))
-        part = self.data[["equivalent_variation", "income_before"]].sel(country=codes).sum("country", skipna=False)
+        part = (
+            self.data[["equivalent_variation", "income_before"]]
+            .sel(country=codes)
+            .sum("country", skipna=False)
+        )
         real = 100 * part["equivalent_variation"] / part["income_before"]
         found = part.assign(real_income=real)[["real_income", "equivalent_variation", "income_before"]]
         for name in found:
@@ -182,7 +192,7 @@ class Outcomes:
         )  # fmt: skip
 
 
-def _table(values: NDArray, countries: Sequence[str], names: Sequence[str]) -> list[str]:
+def _table(values: NDArray, countries: list[str], names: Sequence[str]) -> list[str]:
     """Real income of the countries that it moves most, for the first scenarios."""
     size = np.nanmax(np.abs(np.where(np.isfinite(values), values, 0.0)), axis=1)
     rows = np.argsort(-size, kind="stable")[:SHOWN]
@@ -204,14 +214,18 @@ def _asked(
     economy: Economy, scenarios: Iterable[Situation | tuple[Economy, Situation]], against: Situation | None
 ) -> list[Asked]:
     if isinstance(scenarios, str | PathLike | Mapping | Scenario | Shock):
-        raise InputError("`scenarios` is one scenario; expected a sequence of them. For one alone use `simulate`.")
+        raise InputError(
+            "`scenarios` is one scenario; expected a sequence of them. For one alone use `simulate`."
+        )
     given = None if against is None else _single(against, "the comparison")
     loaded: dict[str, Scenario | Shock] = {}
     found = []
     for k, each in enumerate(scenarios):
         own, scenario = each if isinstance(each, tuple) else (economy, each)
         if not isinstance(own, Economy) or own.countries != economy.countries:
-            raise InputError(f"Scenario {k + 1}: a pair is (economy, scenario), its economy of the same countries.")
+            raise InputError(
+                f"Scenario {k + 1}: a pair is (economy, scenario), its economy of the same countries."
+            )
         after = _loaded(scenario, f"scenario {k + 1}", loaded)
         own_against = after.against if isinstance(after, Scenario) else BASELINE
         before = given or _loaded(own_against, f"what scenario {k + 1} is compared with", loaded)

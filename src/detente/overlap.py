@@ -303,7 +303,8 @@ class Grid:
 
     def _sum(self, full: NDArray[np.float64]) -> NDArray[np.float64]:
         n, s = len(self.countries), len(self.sectors)
-        return np.bincount(self._coarse_cell, full.ravel(), n * n * s).reshape(n, n, s)
+        found = np.bincount(self._coarse_cell, full.ravel(), n * n * s)
+        return np.asarray(found, float).reshape(n, n, s)
 
 
 class Position:

@@ -135,13 +135,14 @@ class Regime:
         self, countries: Countries, sectors: Countries, data_year: int, sizes: Place = CENTRAL
     ) -> "Grid":
         at = place_of(sizes)
-        key = tuple(countries), tuple(sectors), data_year, at
+        world = tuple(countries), tuple(sectors), data_year
         if not isinstance(at, str):  # the last one alone is kept: draws of a position would fill the memory
-            if key not in self._between:
+            if (*world, at) not in self._between:
                 low, central, high = (self._grid(countries, sectors, data_year, word) for word in CUTS)
                 self._between.clear()
-                self._between[key] = central.between(low, high, at)
-            return self._between[key]
+                self._between[*world, at] = central.between(low, high, at)
+            return self._between[*world, at]
+        key = *world, at
         if key not in self._grids:
             self._grids[key] = Grid(self.catalogue, *key)
         return self._grids[key]

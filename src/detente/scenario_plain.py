@@ -43,7 +43,7 @@ def read(content: Mapping[str, Any]) -> Scenario:
 
 
 def same(scenario: Scenario) -> str:
-    """A text that two scenarios share where they make the same situation: their steps, sizes and evasion, not their names."""
+    """A text that two scenarios share where they make the same situation: same steps, sizes and evasion under any name."""
     return json.dumps(_plain([scenario.steps(), scenario.cuts, scenario.evasion, scenario.focus]))
 
 
