@@ -215,6 +215,11 @@ class Spread:
             "tolerance": used["tolerance"],
             "money": self.money,
             "data": used["data"],
+            "parameters": {
+                "elasticities": used["elasticities"],
+                "horizon": {key: value for key, value in used["horizon"].items() if key != "sources"},
+                "deficits": used["closure"],
+            },
             "version": used["version"],
         }
 
