@@ -37,7 +37,9 @@ def scenario(*measures: dict, name: str = "some", **more) -> Scenario:
 
 
 def asked(*measures: dict, n: int = DRAWS, **options) -> Ensemble:
-    return Ensemble.of(scenario(*measures or [CUT]), n, world="tiny", block=DRAWS, tolerance=TOLERANCE, **options)
+    return Ensemble.of(
+        scenario(*measures or [CUT]), n, world="tiny", block=DRAWS, tolerance=TOLERANCE, **options
+    )
 
 
 @pytest.fixture(scope="module")

@@ -158,6 +158,11 @@ class Ensemble:
         """The world at the horizon `long`, before any draw."""
         return calibrate(_world(self.world), dict(self.elasticities), self.deficits, "long", self.sourcing)
 
+    @cached_property
+    def _first(self) -> Economy:
+        """That of the first draw, whose linear response all blocks share: they need none of their own."""
+        return behaving(self.draws[0], self.economy, self.ranges)
+
     @property
     def blocks(self) -> int:
         """How many blocks there are."""
@@ -214,7 +219,7 @@ class Ensemble:
             (economies[k % len(numbers)], each) for k, each in enumerate(shocks) if isinstance(each, Shock)
         ]
         refused = {k: each for k, each in enumerate(shocks) if isinstance(each, str)}
-        found = solve_many(economies[0], pairs, names=NAMES, tolerance=self.tolerance, block=len(numbers))
+        found = solve_many(self._first, pairs, names=NAMES, tolerance=self.tolerance, block=len(numbers))
         return spaced(found, refused, len(shocks), len(self.countries))
 
 

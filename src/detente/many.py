@@ -197,7 +197,7 @@ def _table(values: NDArray, countries: list[str], names: Sequence[str]) -> list[
     size = np.nanmax(np.abs(np.where(np.isfinite(values), values, 0.0)), axis=1)
     rows = np.argsort(-size, kind="stable")[:SHOWN]
     columns = [name if len(name) <= 18 else f"{name[:17]}…" for name in names[:SHOWN]]
-    head = f"{"real income":24}" + "".join(f"{GAP}{name:>18}" for name in columns)
+    head = f"{'real income':24}" + "".join(f"{GAP}{name:>18}" for name in columns)
     lines = [
         f"{labels.country_name(countries[row])[:24]:24}"
         + "".join(f"{GAP}{format_percent(value):>18}" for value in values[row, :SHOWN])
