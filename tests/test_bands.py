@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +193,15 @@ def test_processes_need_a_folder():
         made.to_plan()
 
 
+def test_memory_needs_no_parquet_and_a_folder_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert len(run(asked())) == DRAWS
+    with pytest.raises(InputError, match=r"detente\[sweep\]"):
+        run(asked(), tmp_path / "out")
+
+
 def _changed():
     from detente.ranges import Ranges
 
@@ -230,7 +240,7 @@ def test_the_command_prints_and_writes(file: str, tmp_path: Path, found: Spread)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--seed", "1"], "`--seed` needs `--draws`"),
+        (["--seed", "0"], "`--seed` needs `--draws`"),
         (["--fresh"], "`--fresh` needs `--draws`"),
         (["--draws", "4", "--split"], "`--split` does not go with `--draws`"),
         (["--draws", "4", "--set", "inputs=0.1"], "`--set` does not go"),

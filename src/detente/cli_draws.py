@@ -30,7 +30,7 @@ class Asked(NamedTuple):
         """Whether draws are asked for. Raises `InputError` for an option that needs `--draws`, or does not go with it."""
         if self.draws is None:
             for name, value in self._asdict().items():
-                if value:
+                if value is not None and value is not False:
                     raise InputError(f"`--{name}` needs `--draws`, the number of draws, as `--draws 200`.")
             return False
         for name, value in others.items():
