@@ -244,6 +244,9 @@ def test_every_json_key_is_documented_and_no_other(tmp_path: Path):
         split = [] if name == quota else ["--split"]  # which refuses rents
         printed = CliRunner().invoke(app, ["run", name, "--world", "tiny", "--json", "--cite", *split])
         keys |= set(json_keys(json.loads(printed.stdout), outcome))
+    drawn = ["--draws", "4", "--method", "saltelli", "--parameters", "trade_elasticity_scale", "--json"]
+    printed = CliRunner().invoke(app, ["run", "status-quo-2025-aggregate", "--world", "tiny", *drawn])
+    keys |= set(json_keys(json.loads(printed.stdout), outcome))
     assert set(re.findall(r"^\| `([\w.<>]+)` \|", prose("json.md"), re.MULTILINE)) == keys
 
 
@@ -263,6 +266,7 @@ KINDS = [
     "Scenario",
     "Equilibrium",
     "Outcome",
+    "Outcomes",
     "Prospect",
     "Horizon",
 ]

@@ -43,6 +43,8 @@ _HOME = {
     "sensitivity": "derivatives",
     "solve_many": "batch",
     "Equilibria": "batch",
+    "Outcomes": "many",
+    "simulate_many": "many",
     "replicate_nafta": "replication",
     "write_report": "report",
     "DetenteError": "errors",
@@ -71,6 +73,8 @@ if TYPE_CHECKING:
     from detente.errors import InputError as InputError
     from detente.evasion import Evasion as Evasion
     from detente.horizon import Horizon as Horizon
+    from detente.many import Outcomes as Outcomes
+    from detente.many import simulate_many as simulate_many
     from detente.measure import Lifting as Lifting
     from detente.measure import Measure as Measure
     from detente.outcome import Outcome as Outcome

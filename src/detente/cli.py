@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detente import cli_coalition, cli_diff, cli_evidence, cli_horizon, cli_regime, cli_study
+from detente import cli_coalition, cli_diff, cli_draws, cli_evidence, cli_horizon, cli_regime, cli_study
 from detente.errors import ConvergenceError, DetenteError, InputError
 from detente.terminal import busy, fill, table
 from detente.version import __version__
@@ -118,6 +118,30 @@ def run(
     cite: Annotated[
         bool, typer.Option("--cite", help="Print the data, elasticities and methods that this run used.")
     ] = False,
+    draws: Annotated[
+        int | None, typer.Option(help="Bands over so many draws of parameters from their ranges.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the draws; default 0.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="latin-hypercube (default), sobol, or saltelli, which also ranks what drives it."),
+    ] = None,
+    parameters: Annotated[
+        str | None, typer.Option(help="Which are drawn, with commas; default all that have a range.")
+    ] = None,
+    ranges: Annotated[
+        Path | None, typer.Option(help="A YAML file of ranges in place of the horizon's.")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="A dask scheduler that solves the draws, as tcp://host:8786; needs --out."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes of this machine that solve the draws; needs --out.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Remove the draws that the folder has, in place of going on.")
+    ] = False,
 ) -> None:
     """Compute who trades more, who gains and who loses under a scenario."""
     if not 0 < tolerance < 1:
@@ -128,6 +152,10 @@ def run(
 
         prepare()
     sides = _sides(scenario, against, opec, cuts)
+    asked = cli_draws.Asked(draws, seed, method, parameters, ranges, scheduler, workers, fresh)
+    if asked.wanted(set=changes, split=split, cite=cite):
+        setting = cli_draws.Setting(world, elasticities, deficits, horizon, sourcing, tolerance)
+        return cli_draws.run(asked, sides, setting, out, as_json)
     named = next((side.horizon for side in sides if side.horizon), "long")
     adjusting = cli_horizon.chosen(horizon or named, changes)
     outcome = _compute(sides, world, (elasticities, deficits, adjusting, sourcing), tolerance)

@@ -283,14 +283,7 @@ class Comparison(ABC):
 
     def _parties(self) -> list[tuple[str, str]]:
         """Name and code of whom a reader looks for first: the focus country, the main parties it has, the world."""
-        known = set(self.economy.countries)
-        parties = [self.focus]
-        for name in ("USA", "EU27", "GBR", "JPN", "CHN", "IND", "TUR"):
-            group = labels.country_groups().get(name)
-            if name not in parties and (name in known or (group and set(group) <= known)):
-                parties.append(name)
-        chosen = parties if len(parties) > 1 else list(self.economy.countries)[:8]
-        return [*((labels.country_name(code), code) for code in chosen), ("World", "all")]
+        return main_parties(self.economy.countries, self.focus)
 
     def citations(self) -> list[str]:
         """What this comparison rests on, ready for a reference list: software, data, elasticities, methods, sources."""
@@ -398,6 +391,18 @@ class Comparison(ABC):
 
     def __repr__(self) -> str:
         return self.summary()
+
+
+def main_parties(countries: Sequence[str], focus: str = "") -> list[tuple[str, str]]:
+    """Name and code of whom a reader looks for first: the focus country, the main parties of a world, the world."""
+    known = set(countries)
+    parties = [focus] if focus in known else []
+    for name in ("USA", "EU27", "GBR", "JPN", "CHN", "IND", "TUR"):
+        group = labels.country_groups().get(name)
+        if name not in parties and (name in known or (group and set(group) <= known)):
+            parties.append(name)
+    chosen = parties if len(parties) > 1 else list(countries)[:8]
+    return [*((labels.country_name(code), code) for code in chosen), ("World", "all")]
 
 
 def _sentences(situation: Scenario | Shock) -> list[str]:

@@ -7,7 +7,7 @@ they are. NaN means "no prediction": another pair, or a country or sector that t
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +17,6 @@ from detente.errors import InputError
 from detente.labels import DATA
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from detente.economy import Economy
@@ -52,7 +50,7 @@ def predicted_trade(world: World) -> xr.DataArray:
     Between Russia and each country that sanctions it or that it sanctions; NaN for all others. Nil where one side
     trades the sector's goods with nobody.
     """
-    values = _spread("", world.countries, world.sectors).transpose(1, 2, 0)
+    values = _spread("", tuple(world.countries), tuple(world.sectors)).transpose(1, 2, 0)
     coords = {"exporter": world.countries, "sector": world.sectors, "importer": world.countries}
     attributes = {"units": "USD million", "long_name": "Trade predicted without sanctions"}
     return xr.DataArray(values, coords, ("exporter", "sector", "importer"), "predicted_trade", attributes)
@@ -64,7 +62,7 @@ def unsanctioned_share(economy: Economy) -> NDArray[np.float64]:
     Spending is that of 2022 with the predicted flow in place of the true one, so a share is below one. NaN where
     there is no prediction. Use it where `economy.trade_share` is nil, and nowhere else.
     """
-    return _spread("_share", economy.countries, economy.sectors)
+    return _spread("_share", tuple(economy.countries), tuple(economy.sectors))
 
 
 def entry_share(economy: Economy) -> NDArray[np.float64]:
@@ -73,13 +71,16 @@ def entry_share(economy: Economy) -> NDArray[np.float64]:
     return np.where(nil, unsanctioned_share(economy), np.nan)
 
 
-def _spread(kind: str, countries: Sequence[str], sectors: Sequence[str]) -> NDArray[np.float64]:
-    """`exports` and `imports` of `kind` on [importer, exporter, sector], NaN elsewhere."""
+@lru_cache(maxsize=4)  # asked for by every scenario with a regime
+def _spread(kind: str, countries: tuple[str, ...], sectors: tuple[str, ...]) -> NDArray[np.float64]:
+    """`exports` and `imports` of `kind` on [importer, exporter, sector], NaN elsewhere; not to be written to."""
     values = np.full((len(countries), len(countries), len(sectors)), np.nan)
     if COUNTRY not in countries:
+        values.flags.writeable = False
         return values
     data, here = gravity(), list(countries).index(COUNTRY)
     known = {"partner": list(countries), "sector": list(sectors)}
     values[:, here, :] = data[f"exports{kind}"].reindex(known).transpose("partner", "sector").values
     values[here, :, :] = data[f"imports{kind}"].reindex(known).transpose("partner", "sector").values
+    values.flags.writeable = False
     return values

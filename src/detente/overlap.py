@@ -117,10 +117,7 @@ class Grid:
     def _refine(self) -> None:
         """Codes to work with, and where each belongs: the world's own, or those of the embedded table."""
         known = labels.countries().keys(), labels.sectors().keys()
-        for kind, codes, names in (
-            ("country", self.countries, known[0]),
-            ("sector", self.sectors, known[1]),
-        ):
+        for kind, codes, names in (("country", self.countries, known[0]), ("sector", self.sectors, known[1])):
             for code in codes:
                 if code not in names:
                     raise InputError(
@@ -136,10 +133,14 @@ class Grid:
             table = World.load()
             self.fine = list(table.countries), list(table.sectors)
             trade = table.data["final_trade"] + table.data["intermediate_trade"]
-            self._flows = trade.transpose("importer", "exporter", "sector").to_numpy()
+            self._flows = np.ascontiguousarray(trade.transpose("importer", "exporter", "sector").to_numpy())
         self.fine_shape = len(self.fine[0]), len(self.fine[0]), len(self.fine[1])
         self._country_in = np.array([self._home(code, self.countries) for code in self.fine[0]])
         self._sector_in = np.array([self._home(code, self.sectors) for code in self.fine[1]])
+        if self._flows is not None:
+            pair = self._country_in[:, None] * len(self.countries) + self._country_in
+            self._coarse_cell = (pair[:, :, None] * len(self.sectors) + self._sector_in).ravel()
+            self._total = self._sum(self._flows)
 
     def _home(self, code: str, codes: Sequence[str]) -> int:
         """The place of a code of the embedded table in this world, by name or by what stands in for it."""
@@ -294,13 +295,12 @@ class Grid:
         """An array of the table worked with, averaged by flows over the codes of this world."""
         if self._flows is None:
             return full
-        total = self._sum(self._flows)
-        return np.divide(self._sum(self._flows * full), total, out=np.ones_like(total), where=total > 0)
+        mean, total = np.ones_like(self._total), self._total
+        return np.divide(self._sum(self._flows * full), total, out=mean, where=total > 0)
 
     def _sum(self, full: NDArray[np.float64]) -> NDArray[np.float64]:
-        country = np.eye(len(self.countries))[self._country_in]
-        sector = np.eye(len(self.sectors))[self._sector_in]
-        return np.einsum("nij,na,ib,jc->abc", full, country, country, sector, optimize=True)
+        shape = len(self.countries), len(self.countries), len(self.sectors)
+        return np.asarray(np.bincount(self._coarse_cell, full.ravel(), np.prod(shape)), float).reshape(shape)
 
 
 class Position:

@@ -59,6 +59,7 @@ class Regime:
 
     catalogue: Catalogue
     _grids: dict[tuple[Countries, Countries, int, str], "Grid"] = field(default_factory=dict, repr=False)
+    _between: dict[tuple[Countries, Countries, int, float], "Grid"] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(cls, folder: str | Path | None = None) -> "Regime":
@@ -134,10 +135,14 @@ class Regime:
         self, countries: Countries, sectors: Countries, data_year: int, sizes: Place = CENTRAL
     ) -> "Grid":
         at = place_of(sizes)
-        if not isinstance(at, str):  # made anew each time: draws of a position would fill the memory
-            low, central, high = (self._grid(countries, sectors, data_year, word) for word in CUTS)
-            return central.between(low, high, at)
-        key = tuple(countries), tuple(sectors), data_year, at
+        world = tuple(countries), tuple(sectors), data_year
+        if not isinstance(at, str):  # the last one alone is kept: draws of a position would fill the memory
+            if (*world, at) not in self._between:
+                low, central, high = (self._grid(countries, sectors, data_year, word) for word in CUTS)
+                self._between.clear()
+                self._between[*world, at] = central.between(low, high, at)
+            return self._between[*world, at]
+        key = *world, at
         if key not in self._grids:
             self._grids[key] = Grid(self.catalogue, *key)
         return self._grids[key]

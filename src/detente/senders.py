@@ -160,8 +160,6 @@ class Coalition:
         pressure (the target's loss it is due to: Shapley value), pressure_alone, pressure_last; cost (borne in the full
         coalition), cost_percent (of spending), cost_caused (to all members by its keeping: Shapley value), keeping_costs
         (itself, all others keeping), break_even and break_even_after (λ, in the full coalition and after `leavers` have
-        left; not a number for these), exit_effect (on its welfare, of the leavers' exit), forgone (what it does not gain by
-        not following them), transfer (received for an equal burden). veto: blocs by `voting`.
         left; not a number for these), exit_effect (on its welfare, of the leavers' exit), forgone (what it does not gain
         by not following them), transfer (received for an equal burden). veto: blocs by `voting`.
         """
