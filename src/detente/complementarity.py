@@ -77,7 +77,7 @@ def wedged(base: Situation, instruments: Sequence[Ceiling], wedges: NDArray) -> 
             named.append(np.eye(n)[to] if isinstance(to, int) else np.zeros(n))
     if transit is not None:
         base = eqx.tree_at(lambda s: s.transit.weight, base, jnp.asarray(around))
-    rents = Rents(tuple(sector), *(jnp.asarray(part) for part in (pools, importer, exporter, named)))
+    rents = Rents(*(jnp.asarray(part) for part in (sector, pools, importer, exporter, named)))
     return eqx.tree_at(
         lambda s: (s.trade_weight, s.sales_weight, s.tariff_weight, s.export_tax_weight, s.rents),
         base,

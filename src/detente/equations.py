@@ -174,7 +174,7 @@ def rent(competitive: Array, demand: Array, situation: Situation) -> Array:
     rents = situation.rents
     if rents is None:
         return jnp.zeros_like(situation.value_added)
-    pools = jnp.asarray(rents.sectors)
+    pools = rents.sectors
     paid = rents.weight * demand[pools][:, :, None] * competitive[pools][:, None, :]
     by_importer, by_exporter = over_uses(paid.sum(axis=2).T, situation).T, paid.sum(axis=1)
     total = by_importer.sum(axis=1)

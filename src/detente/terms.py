@@ -46,7 +46,7 @@ class Rents(eqx.Module):
     to_country [pool, country]: whose it is. sectors: the sector of each pool.
     """
 
-    sectors: tuple[int, ...] = eqx.field(static=True)
+    sectors: Array
     weight: Array
     to_importer: Array
     to_exporter: Array
