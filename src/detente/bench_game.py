@@ -40,7 +40,9 @@ def needed_worth(
     return float(of.frame(leavers)[column].iloc[_member(of, party)])
 
 
-def needed_worth_rise(bench: Solved, setting: Setting, scenario: str, party: str, exits: Sequence[str]) -> float:
+def needed_worth_rise(
+    bench: Solved, setting: Setting, scenario: str, party: str, exits: Sequence[str]
+) -> float:
     """By how much that rises when others leave, percent."""
     before, after = (needed_worth(bench, setting, scenario, party, each) for each in ((), exits))
     if abs(before) < NEGLIGIBLE:
@@ -56,12 +58,12 @@ def follow_slack(bench: Solved, setting: Setting, scenario: str, exits: Sequence
     for piece in pieces(of.effects, Rules(exits=leavers), just, (1.0, np.inf)):
         if len(piece.cascade.order) == len(leavers):
             return 100 * (piece.low - 1)
-    raise InputError("somebody follows whatever the loss of the target is worth; a slack has no meaning here.")
+    raise InputError(
+        "somebody follows whatever the loss of the target is worth; a slack has no meaning here."
+    )
 
 
-def followers(
-    bench: Solved, setting: Setting, scenario: str, exits: Sequence[str], slack: float
-) -> float:
+def followers(bench: Solved, setting: Setting, scenario: str, exits: Sequence[str], slack: float) -> float:
     """How many members leave after others have, if each values the loss a stated percentage above its break-even."""
     of = bench.coalition(setting, scenario)
     leavers = tuple(_member(of, each) for each in exits)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from detente import labels, yaml_file
 from detente.bench import Bench
+from detente.equilibrium import TOLERANCE
 from detente.errors import InputError, unknown_name
 from detente.evidence import Ledger, Point, Statement
 from detente.horizon import DEFAULT
@@ -248,6 +249,7 @@ def run_study(name: str | Path) -> Study:
         for name, grid in given.get("grids", {}).items()
     }
     bench = Bench(_grid(given), given["readings"], content.get("scenarios", {}), grids)
+    bench.prepare(content["quantities"])
     computed: dict[str, Quantity] = {}
 
     def quantity(key: str) -> Quantity:
@@ -264,7 +266,7 @@ def run_study(name: str | Path) -> Study:
         except InputError as problem:
             raise InputError(f"Study `{content['name']}`, claim {entry['id']}: {problem}") from None
     findings = tuple(_filled(text, quantity) for text in content.get("findings", ()))
-    used = bench.any_outcome
+    account = bench.account
     statements = dict.fromkeys(q["statement"] for q in content["quantities"].values() if "statement" in q)
     return Study(
         name=content["name"],
@@ -273,15 +275,15 @@ def run_study(name: str | Path) -> Study:
         claims=tuple(claims),
         settings=tuple(bench.settings),
         grids={name: tuple(grid) for name, grid in grids.items()},
-        situations=tuple(bench.situations()),
+        situations=tuple(account.situations.values()),
         findings=findings,
         article=bench.ledger.statement(content["article"]),
         read=tuple(bench.ledger.statement(name) for name in statements),
         provenance={
-            "data": used.provenance["data"],
-            "elasticities": bench.elasticities(),
-            "tolerance": used.tolerance,
-            **bench.quality,
+            "data": account.data,
+            "elasticities": account.elasticities,
+            "tolerance": TOLERANCE,
+            **account.quality,
             "catalogue_until": str(bench.catalogue_until),
             "version": __version__,
         },
