@@ -24,7 +24,7 @@ from detente.feasibility import components
 from detente.response import Preconditioner
 from detente.search import baseline_preconditioner
 from detente.shock import Shock
-from detente.situation import situation
+from detente.situation import external, situation
 from detente.solver import solve as drive
 from detente.stack import Stack, stacked
 from detente.system import Point, TradeSystem, residual, start, system
@@ -32,8 +32,8 @@ from detente.trailing import along_last
 
 BLOCK = 32  # scenarios side by side; more of them fall out of the processor's cache
 COUNTRY = (
-    "real_income_change", "income", "consumer_price_change", "wage_change", "deficit", "tariff_revenue",
-    "export_tax_revenue", "rent", "margin_income",
+    "real_income_change", "income", "consumer_price_change", "wage_change", "deficit", "foreign_income",
+    "tariff_revenue", "export_tax_revenue", "rent", "margin_income",
 )  # fmt: skip
 SECTOR = ("factor_price_change", "price_change", "cost_change", "value_added", "output", "spending")
 
@@ -127,7 +127,7 @@ def _solve_group(
                 alone[k] = by_itself(economy, shock, names, tolerance)
                 continue
             at = situation(economy, shock)
-            if components(economy, np.asarray(at.trade_weight)).any():
+            if components(economy, np.asarray(at.trade_weight), external(at)).any():
                 alone[k] = by_itself(economy, shock, names, tolerance)
             else:
                 ready[k] = at

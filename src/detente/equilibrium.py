@@ -22,7 +22,7 @@ from detente.feasibility import components, refuse_stranded
 from detente.instruments import Binding, Ceiling
 from detente.search import Found, search
 from detente.shock import Shock
-from detente.situation import situation
+from detente.situation import external, situation
 from detente.system import system
 
 INNER = 0.1  # of the tolerance, to which equilibria are solved while wedges move
@@ -64,7 +64,7 @@ class Equilibrium(eqx.Module):
     """A solved situation. Hats are ratios to the economy's baseline; levels are in units of world factor income.
 
     wage_change (mobile factors), consumer_price_change, real_income_change, income, deficit, tariff_revenue,
-    export_tax_revenue, rent (what price caps, quotas and held prices leave), margin_income (of hubs, from what goes around
+    foreign_income (what owners get from abroad, net; within deficit), export_tax_revenue, rent (what price caps, quotas and held prices leave), margin_income (of hubs, from what goes around
     sanctions) [country]; factor_price_change (what a sector's factors earn, per unit), price_change (the importer's price
     index), cost_change, value_added, output, spending [country, sector].
     use_price_change, use_spending [use, country, sector]: index and spending of producers and of final users, where each
@@ -82,6 +82,7 @@ class Equilibrium(eqx.Module):
     spending: Array
     income: Array
     deficit: Array
+    foreign_income: Array
     tariff_revenue: Array
     export_tax_revenue: Array
     margin_income: Array
@@ -183,7 +184,7 @@ def solve(
     Raises `InputError` (bad cell, user without supplier) and `InfeasibleError` (closure and shock contradict) always.
     """
     at = situation(economy, shock)
-    label = components(economy, np.asarray(at.trade_weight))
+    label = components(economy, np.asarray(at.trade_weight), external(at))
     if shock.instruments:
         found = _with_instruments(economy, shock.instruments, at, label, tolerance, max_steps)
     else:
@@ -218,7 +219,7 @@ def _with_instruments(
                 1, 2, 0
             )  # buyers of the first use, then of the other
             refuse_stranded(economy, weight.reshape(-1, len(economy.countries), *weight.shape[1:]))
-            here = components(economy, np.asarray(now.trade_weight))
+            here = components(economy, np.asarray(now.trade_weight), external(now))
         end = search(economy, now, here, INNER * tolerance, max_steps, begin=point)
         found = _equilibrium(end, now, here, economy, tolerance)
         steps, sweeps = steps + end.steps, sweeps + end.sweeps
@@ -341,6 +342,7 @@ def derived(
         "spending": equations.over_uses(spending, at),
         "income": result.income,
         "deficit": result.deficit,
+        "foreign_income": result.foreign_income,
         "tariff_revenue": result.tariff_revenue,
         "export_tax_revenue": result.export_tax_revenue,
         "rent": result.rent,

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from detente.equations import Cross, Situation, Strips, Transit
 
-WIDEST = 6  # countries held apart at most; above that products with weights of each scenario's own are as quick
+WIDEST = (
+    6  # countries held apart at most; above that products with weights of each scenario's own are as quick
+)
 WEIGHTS = ("trade_weight", "sales_weight", "tariff_weight", "export_tax_weight")
 
 
@@ -110,7 +112,8 @@ def crossed(
     """The strips of every weight as the equations read them; rows and columns by name of the weight."""
     buyers, countries = at.trade_weight.shape[1], len(at.value_added)
     trade, sales, tariff, tax = (
-        Strips(jnp.asarray(rows[name]), jnp.asarray(columns[name])) if name in rows else None for name in WEIGHTS
+        Strips(jnp.asarray(rows[name]), jnp.asarray(columns[name])) if name in rows else None
+        for name in WEIGHTS
     )
     assert trade is not None
     row_place, column_place = np.eye(buyers)[places[0]], np.eye(countries)[places[1]]
@@ -130,26 +133,36 @@ def _present(at: Situation) -> list[str]:
 
 
 def _alike(situations: Sequence[Situation]) -> list[Situation]:
-    """The situations with the same weights, re-exports and endowments present in all."""
+    """The situations with the same weights, re-exports, endowments, transfers and claims present in all."""
     duties = any(each.tariff_weight is not None for each in situations)
     sales = any(each.sales_weight is not None for each in situations)
     grown = any(each.endowment is not None for each in situations)
+    given = any(each.transfer is not None for each in situations)
+    owned = any(each.claims is not None for each in situations)
     longest = [each.transit for each in situations if each.transit is not None]
 
     def filled(each: Situation) -> Situation:
-        none = jnp.zeros_like(each.trade_weight)
-        given = {
+        none, nobody = jnp.zeros_like(each.trade_weight), jnp.zeros((len(each.value_added),) * 2)
+        added = {
             "sales_weight": each.trade_weight if sales and each.sales_weight is None else each.sales_weight,
             "tariff_weight": none if duties and each.tariff_weight is None else each.tariff_weight,
-            "export_tax_weight": none if duties and each.export_tax_weight is None else each.export_tax_weight,
-            "endowment": jnp.ones_like(each.value_added) if grown and each.endowment is None else each.endowment,
+            "export_tax_weight": none
+            if duties and each.export_tax_weight is None
+            else each.export_tax_weight,
+            "endowment": jnp.ones_like(each.value_added)
+            if grown and each.endowment is None
+            else each.endowment,
+            "transfer": jnp.zeros_like(each.value_added)
+            if given and each.transfer is None
+            else each.transfer,
+            "claims": nobody if owned and each.claims is None else each.claims,
             "transit": _padded(each.transit, longest) if longest else None,
         }
-        names = tuple(given)
+        names = tuple(added)
         return eqx.tree_at(
             lambda s: tuple(getattr(s, name) for name in names),
             each,
-            tuple(given.values()),
+            tuple(added.values()),
             is_leaf=lambda leaf: leaf is None,
         )
 
