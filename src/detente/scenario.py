@@ -176,6 +176,15 @@ class Scenario:
         measure in force twice, and a step that does nothing; and for a scenario with outcomes, which is no
         single situation.
         """
+        stage = self.staged(economy)
+        try:
+            around = hubs.resolved(self.evasion, economy, self.focus)
+        except InputError as problem:
+            raise InputError(f"Scenario `{self.name}`: {problem}") from None
+        return replace(stage.shock(self.name), evasion=around)
+
+    def staged(self, economy: "Economy") -> Stage:
+        """What is in force once all steps are taken. Raises `InputError` as `shock` does."""
         if self.outcomes:
             raise InputError(several(self, "situation"))
         stage = Stage(economy, self.regime, self.cuts)
@@ -187,11 +196,7 @@ class Scenario:
             except InputError as problem:
                 place = step.place or f"Scenario `{self.name}`, measure {k + 1}"
                 raise InputError(f"{place}: {problem}") from None
-        try:
-            around = hubs.resolved(self.evasion, economy, self.focus)
-        except InputError as problem:
-            raise InputError(f"Scenario `{self.name}`: {problem}") from None
-        return replace(stage.shock(self.name), evasion=around)
+        return stage
 
 
 def with_producers(scenario: Scenario, rule: str) -> Scenario:
