@@ -11,7 +11,6 @@ from functools import partial
 from itertools import islice
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ from detente.search import baseline_preconditioner
 from detente.shock import Shock
 from detente.situation import external, situation
 from detente.solver import solve as drive
-from detente.stack import Stack, stacked
+from detente.stack import ALIKE, Shape, Stack, stacked
 from detente.system import Point, TradeSystem, residual, start, system
 from detente.trailing import along_last
 
@@ -82,6 +81,7 @@ def solve_many(
     tolerance: float = TOLERANCE,
     block: int = BLOCK,
     max_steps: int = 80,
+    shape: Shape = ALIKE,
     progress: Callable[[int], None] | None = None,
 ) -> Equilibria:
     """The equilibria that many shocks lead to; arrays with the scenario on the last axis.
@@ -89,6 +89,7 @@ def solve_many(
     shocks: a sequence or generator (read block by block) of shocks, or of pairs (economy, shock) where behaviour differs:
         economies of the same baseline and kinds of behaviour as `economy` (`Economy.with_behaviour`).
     names: which fields of `Equilibrium` to keep, of `COUNTRY` and `SECTOR`.
+    shape: what is held apart in any case, for calls that recur (`stack.Shape`).
     progress: called with the number of scenarios done after each block.
     Nothing is raised for a scenario without a solution: see `Equilibria.result`. Raises `ValueError` for an unknown name.
     """
@@ -99,7 +100,7 @@ def solve_many(
     parts, done = [], 0
     for group in _blocks(shocks, block):
         pairs = [each if isinstance(each, tuple) else (economy, each) for each in group]
-        parts.append(_solve_group(pairs, made, (tuple(names), tolerance, max_steps), block))
+        parts.append(_solve_group(pairs, made, (tuple(names), tolerance, max_steps), block, shape))
         done += len(pairs)
         if progress is not None:
             progress(done)
@@ -117,6 +118,7 @@ def _solve_group(
     made: Preconditioner,
     how: tuple[tuple[str, ...], float, int],
     block: int,
+    shape: Shape,
 ) -> Equilibria:
     names, tolerance, _ = how
     ready: dict[int, Situation] = {}
@@ -138,7 +140,7 @@ def _solve_group(
         economy = pairs[0][0]
         filled = list(ready.values())
         filled += [filled[0]] * (_recurring(len(filled), block) - len(filled))
-        found = solve_stack(economy, stacked(filled), made, *how)
+        found = solve_stack(economy, stacked(filled, shape), made, *how)
         for place, k in enumerate(ready):
             if not found.residual[place] <= tolerance:
                 alone[k] = by_itself(*pairs[k], names, tolerance)

@@ -1,7 +1,8 @@
-"""How the years of a path are put together: measures, lost customers, foreign owners, finance, each at the user's settings."""
+"""How the years of a path are put together: measures, lost customers, foreign owners, finance, as the user sets them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from detente import customers, finance, labels
 from detente.calibration import UNITS_IN_USD
 from detente.dynamics import Growth, Year, investment_mix
 from detente.economy import Economy
-from detente.entry import Terms, share_entering
+from detente.entry import Terms, share_entering, threshold, value_of_waiting
 from detente.errors import InputError
 from detente.ownership import Holdings, Owned, Treatment, owned
 from detente.positions import End, Positions
@@ -21,9 +22,12 @@ from detente.situation import direct_weight
 CONDUITS = (
     "CYP",
 )  # what is booked to it in Russia is about what the IMF finds to be Russian money: no owner abroad
-INVESTMENT_GOODS = {"F": 0.5, "C25": 0.05, "C26": 0.06, "C27": 0.05, "C28": 0.12, "C29": 0.08, "C30": 0.04, "J62_63": 0.06, "M": 0.04}  # fmt: skip
+INVESTMENT_GOODS = {  # parts of investment in the world, from memory of national accounts: to be checked
+    "F": 0.5, "C25": 0.05, "C26": 0.06, "C27": 0.05, "C28": 0.12, "C29": 0.08, "C30": 0.04, "J62_63": 0.06, "M": 0.04,
+}  # fmt: skip
 ENTRY = {"discount": 0.1, "decay": 0.05, "volatility": 0.3, "median": 0.4, "dispersion": 0.7}
 RELEASE_YEARS = 5
+LONG = 200  # years after which owners have come or gone for good
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,24 @@ class Settings:
                 f"The chance of reversal is {self.reversal:g} a year; expected from 0 to below 1."
             )
 
+    @property
+    def told(self) -> str:
+        """What is reckoned with, in one line."""
+        rho = self.hysteresis
+        memory = (
+            "off" if rho is None or rho == 0 else "by sector" if isinstance(rho, str) else f"{rho:g} a year"
+        )
+        parts = [
+            f"capital {'accumulates' if self.capital else 'held'}",
+            f"persistence of lost positions {memory}",
+            f"foreign capital {'on' if self.foreign else 'off'}",
+            f"finance {'on' if self.finance else 'off'}",
+        ]
+        parts += [f"figures at {self.end} ends"] if self.end != "value" else []
+        parts += ["investment with goods of its own"] if self.investment_goods else []
+        parts += ["owners buy back"] if self.buy_back else []
+        return ", ".join(parts)
+
 
 def by_country(settings: Settings, name: str, countries: Sequence[str]) -> NDArray:
     """A figure for each country [country]; the default for codes that are no country, as aggregates."""
@@ -70,17 +92,27 @@ def by_country(settings: Settings, name: str, countries: Sequence[str]) -> NDArr
     )
 
 
-def returning(settings: Settings) -> float:
-    """The share of firms that go in again under the reversal risk: `entry.share_entering` at `ENTRY`, illustrations."""
+class Entry(NamedTuple):
+    """What a chance of reversal does to firms: threshold (yearly profit per unit of sunk cost that is needed), waiting
+    (what it is worth to a firm that could earn the median, per unit of sunk cost) and the share that goes in."""
+
+    chance: float
+    threshold: float
+    waiting: float
+    share: float
+
+
+def entry(chance: float) -> Entry:
+    """Entry under a chance of reversal a year, at `ENTRY`: illustrations, since no source measures firms' prospects."""
     terms = Terms(
         discount=ENTRY["discount"],
         decay=ENTRY["decay"],
-        hazard=-np.log1p(-settings.reversal),
+        hazard=-np.log1p(-chance),
         volatility=ENTRY["volatility"],
     )
-    sure = replace(terms, hazard=0.0)
-    shares = [float(share_entering(each, ENTRY["median"], ENTRY["dispersion"])) for each in (terms, sure)]
-    return shares[0] / shares[1]
+    median = ENTRY["median"]
+    share = share_entering(terms, median, ENTRY["dispersion"])
+    return Entry(chance, float(threshold(terms)), float(value_of_waiting(terms, median, 1.0)), float(share))
 
 
 class Maker:
@@ -134,11 +166,17 @@ class Maker:
         earned = by_country(self.settings, "foreign_return", self.countries)
         return Holdings(stock * earned / added, stock, capital, self.delta)
 
+    @property
+    def returning(self) -> float:
+        """Share of the owners who would return to sure relief that do return."""
+        return entry(self.settings.reversal).share / entry(0.0).share
+
     def years(self, moments: Sequence[Moment]) -> tuple[list[Year], list[Owned] | None]:
         """A path's years, and its foreign capital."""
         held = [np.array([code in moment.senders for code in self.countries]) for moment in moments]
         shocks = self._remembering([moment.shock for moment in moments])
-        found = [Year(shock) for shock in shocks]
+        nothing = np.zeros(len(self.countries))
+        found = [Year(replace(shock, transfer=nothing)) for shock in shocks]
         owners = None
         if self.holdings is not None:
             owners = owned(
@@ -146,15 +184,29 @@ class Maker:
             )
             found = [
                 Year(
-                    replace(
-                        shock, claims=each.claims, transfer=each.transfer if each.transfer.any() else None
-                    ),
+                    replace(shock, claims=each.claims, transfer=each.transfer),
                     inflow=each.inflow if self.settings.capital else None,
                     scrapped=each.scrapped,
                 )
                 for shock, each in zip(shocks, owners, strict=True)
             ]
         return self._financed(found, held) if self.settings.finance else found, owners
+
+    def lasting(self, moments: Sequence[Moment]) -> Year:
+        """The last year's situation once it has lasted: customers and owners are where it takes them."""
+        long = [moments[-1]] * LONG
+        held = np.array([code in moments[-1].senders for code in self.countries])
+        year = Year(replace(moments[-1].shock, transfer=np.zeros(len(self.countries))))
+        if self.holdings is not None:
+            treatments = [
+                self._treatment(m.year, np.isin(self.countries, list(m.senders))) for m in (*moments, *long)
+            ]
+            year = Year(replace(year.shock, claims=owned(self.holdings, treatments)[-1].claims))
+        if not self.settings.finance:
+            return year
+        ever = [np.isin(self.countries, list(moment.senders)) for moment in moments]
+        year = self._financed([Year(Shock())] * len(ever) + [year], [*ever, held])[-1]
+        return year._replace(shock=replace(year.shock, transfer=np.zeros(len(self.countries))))
 
     def _remembering(self, shocks: list[Shock]) -> list[Shock]:
         """The shocks with the weights that lost customers leave."""
@@ -191,7 +243,7 @@ class Maker:
             proceeds=self._proceeds(year),
             stranded=stranded,
             half_life=self.settings.positions.figure("return_half_life").at(self.settings.end),
-            returning=returning(self.settings),
+            returning=self.returning,
             bought_back=self.settings.buy_back,
         )
 

@@ -25,9 +25,11 @@ from detente.economy import Economy
 from detente.equilibrium import TOLERANCE, Result
 from detente.errors import ConvergenceError, InputError
 from detente.shock import Shock
+from detente.stack import Shape
 
 BUILT = ("capital", "investment", "investment_price_change", "consumption_change")
-SETTLED = 1e-9  # of log capital, to which the long run is found
+OWN = ("endowment", "claims", "transfer")  # of each path, though all may have the same in a year
+SETTLED = 1e-8  # of log capital, to which the long run is found
 ROUNDS = 40
 NEGATIVE = "More capital leaves than the country invests in this year: nothing would be built."
 
@@ -101,12 +103,14 @@ def follow(
     capital: ArrayLike = 1.0,
     tolerance: float = TOLERANCE,
     block: int = BLOCK,
+    apart: tuple[int, ...] = (),
     progress: Callable[[int], None] | None = None,
 ) -> Paths:
     """The equilibria of paths of the same length, year by year, side by side.
 
     growth: None holds capital at the baseline (inflows are then spent like transfers, nothing is scrapped). capital: K̂ at
-    the beginning, a number or [country] or [country, path]. progress: called with the number of years done.
+    the beginning, a number or [country] or [country, path]. apart: indices of countries whose trade differs between paths
+    in some year, so that all years are alike to the compiler. progress: called with the number of years done.
     Failures are data (`Paths.result`). Raises `InputError` for paths of several lengths or values out of their domain.
     """
     lengths = {len(path) for path in paths}
@@ -116,14 +120,13 @@ def follow(
         )
     countries = len(economy.countries)
     rules = None if growth is None else _rules(growth, economy)
-    given = np.asarray(capital, float)
-    stock = np.array(np.broadcast_to(given[:, None] if given.ndim == 1 else given, (countries, len(paths))))
+    stock = _stock(capital, countries, len(paths))
     years: list[dict[str, NDArray]] = []
     facts: list[Equilibria] = []
     for t, now in enumerate(zip(*paths, strict=True)):
         if rules is not None:
             stock = stock * (1 - _columns([year.scrapped for year in now], countries))
-        found, values, stock = _year(economy, now, stock, rules, (tolerance, block))
+        found, values, stock = _year(economy, now, stock, rules, (tolerance, block, apart))
         years.append(values)
         facts.append(found)
         if progress is not None:
@@ -142,13 +145,14 @@ def _year(
     now: Sequence[Year],
     stock: NDArray,
     rules: _Rules | None,
-    how: tuple[float, int],
+    how: tuple[float, int, tuple[int, ...]],
 ) -> tuple[Equilibria, dict[str, NDArray], NDArray]:
     """One year of all paths: results, values by name [country, path], and the capital left for the next."""
     names = (*COUNTRY, "price_change") if rules is not None and rules.mix is not None else COUNTRY
     grown = None if rules is None else stock**rules.eta
     shocks = [_shock(year, None if grown is None else grown[:, p]) for p, year in enumerate(now)]
-    found = solve_many(economy, shocks, names=names, tolerance=how[0], block=how[1])
+    shape = Shape(how[2], OWN)
+    found = solve_many(economy, shocks, names=names, tolerance=how[0], block=how[1], shape=shape)
     values = {name: found.values[name] for name in COUNTRY}
     if rules is None:
         one = np.where(found.converged[None, :], 1.0, np.nan) * np.ones_like(stock)
@@ -169,10 +173,10 @@ def _year(
 def _shock(year: Year, grown: NDArray | None) -> Shock:
     """The year's shock with capital's part of endowments, and capital from abroad among the transfers."""
     shock = year.shock
-    if grown is not None and (grown != 1).any():
+    if grown is not None:
         own = 1.0 if shock.endowment_change is None else np.asarray(shock.endowment_change, float)
         shock = replace(shock, endowment_change=own * grown)
-    if year.inflow is not None and np.any(year.inflow):
+    if year.inflow is not None:
         given = 0.0 if shock.transfer is None else np.asarray(shock.transfer, float)
         shock = replace(shock, transfer=given + year.inflow)
     return shock
@@ -202,23 +206,31 @@ def settle(
     years: Sequence[Year],
     growth: Growth,
     *,
+    capital: ArrayLike = 1.0,
     tolerance: float = TOLERANCE,
     block: int = BLOCK,
+    apart: tuple[int, ...] = (),
 ) -> Paths:
     """The long run of situations that last: K̂ = Ω̂, whatever the law; as paths of one year, one a situation.
 
-    Found by log K̂ ← log K̂ + (log Ω̂ − log K̂)/(1−η), which is Newton's step in one sector. What scraps capital is over in
-    the long run and left out. Raises `ConvergenceError` where some situation that has an equilibrium does not settle.
+    capital: where to begin, as in `follow`. Found by log K̂ ← log K̂ + ω (log Ω̂ − log K̂)/(1−η), which with ω = 1 is Newton's
+    step in one sector, and ω of each situation by Aitken's rule. What scraps capital is over in the long run
+    and left out. Raises `ConvergenceError` where some situation that has an equilibrium does not settle.
     """
     rules = _rules(growth, economy)
-    stock = np.ones((len(economy.countries), len(years)))
+    stock = _stock(capital, len(economy.countries), len(years))
+    pull, last = np.ones(len(years)), np.zeros_like(stock)
     paths = [[year._replace(scrapped=None)] for year in years]
     for _ in range(ROUNDS):
-        found = follow(economy, paths, growth, capital=stock, tolerance=tolerance, block=block)
+        found = follow(economy, paths, growth, capital=stock, tolerance=tolerance, block=block, apart=apart)
         gap = np.log(found.values["investment"][0]) - np.log(stock)
         if not (abs(gap[:, found.converged]) > SETTLED).any():
             return found
-        stock = np.where(found.converged[None, :], stock * np.exp(gap / (1 - rules.eta)), stock)
+        step = np.where(found.converged[None, :], gap, 0.0) / (1 - rules.eta)
+        turn = ((step - last) ** 2).sum(axis=0)
+        aitken = -pull * (last * (step - last)).sum(axis=0) / np.where(turn > 0, turn, 1.0)
+        pull, last = np.where((turn > 0) & last.any(axis=0), np.clip(aitken, 0.3, 3.0), 1.0), step
+        stock = stock * np.exp(pull * step)
     raise ConvergenceError(
         f"Capital does not settle: after {ROUNDS} rounds investment and capital differ by {np.nanmax(abs(gap)):.1e}. "
         "Look at the last years of the path: a transfer or an outflow of capital that lasts may use up what is earned."
@@ -298,6 +310,11 @@ def _rules(growth: Growth, economy: Economy) -> _Rules:
             )
     eta, delta = column("capital_share", 0.0, 0.99), column("depreciation", 1e-9, 1.0)
     return _Rules(eta, delta, column("investment_share", 1e-9, 0.99), mix, growth.law)
+
+
+def _stock(capital: ArrayLike, countries: int, paths: int) -> NDArray:
+    given = np.asarray(capital, float)
+    return np.array(np.broadcast_to(given[:, None] if given.ndim == 1 else given, (countries, paths)))
 
 
 def _columns(given: Sequence[NDArray | None], countries: int, none: float = 0.0) -> NDArray:

@@ -1,8 +1,8 @@
 """Which measures hold in which year: dated by the catalogue up to a scenario's day, and by the scenario from then on.
 
-A year is the situation of its 1 July. Before the day of a scenario's regime it is that of the catalogue; from that year on it is the
-scenario's own, in which suspensions end on their last day. `lifted_in` puts the scenario's steps off: until then the
-situation compared with holds. `then` names scenarios that take over from a year on.
+A year is the situation of its 1 July. Before the day of a scenario's regime it is that of the catalogue; from that year
+on it is the scenario's own, in which suspensions end on their last day. `lifted_in` puts the scenario's steps off: until
+then the situation compared with holds. `then` names scenarios that take over from a year on.
 """
 
 import datetime
@@ -46,8 +46,10 @@ class Calendar:
         lifted_in: int | None = None,
         then: Mapping[int, Scenario] | None = None,
     ) -> list[Moment]:
-        """The years of a scenario. before: what holds until `lifted_in` where the catalogue does not say (the situation compared
-        with). Raises `InputError` for a scenario with outcomes and what `Scenario.shock` raises."""
+        """The years of a scenario. before: the situation compared with, which holds until `lifted_in`.
+
+        Raises `InputError` for a scenario with outcomes and what `Scenario.shock` raises.
+        """
         return [self._moment(year, scenario, before, lifted_in, then or {}) for year in years]
 
     def _moment(
@@ -103,7 +105,7 @@ def span(first: int, last: int, earliest: int = 2022) -> list[int]:
     """The years from first to last. Raises `InputError` where there are none or the catalogue does not reach back."""
     if not earliest <= first < last <= first + 200:
         raise InputError(
-            f"A path from {first} to {last}: expected a first year of {earliest} (the data year) or later and a later last year, "
-            "as 2022 and 2035."
+            f"A path from {first} to {last}: expected a first year of {earliest} (the data year) or later, and a "
+            "later last year, as 2022 and 2035."
         )
     return list(range(first, last + 1))

@@ -1,7 +1,7 @@
 """Situations side by side on a last axis, what they share kept once.
 
-Scenarios of one world differ in few trade weights: those of pairs with a target of sanctions. These are held apart, as rows and
-columns with the axis (`equations.Cross`); the rest, and everything else that is the same in all, stays as it is.
+Scenarios of one world differ in few trade weights: those of pairs with a target of sanctions. These are held apart, as
+rows and columns with the axis (`equations.Cross`); the rest, and everything else that is the same in all, stays as it is.
 """
 
 from collections.abc import Sequence
@@ -29,6 +29,19 @@ class Stack(NamedTuple):
     has_axis: tuple[bool, ...]
 
 
+class Shape(NamedTuple):
+    """What is held apart even where all share it, so that programs compiled for one stack serve the next.
+
+    apart: indices of countries; own: names of `Situation` fields with an axis.
+    """
+
+    apart: tuple[int, ...] = ()
+    own: tuple[str, ...] = ()
+
+
+ALIKE = Shape()
+
+
 class Part(NamedTuple):
     """Rows [sector, row, exporter] and columns [sector, buyer, column] of one weight, and the rest with zeros there."""
 
@@ -37,12 +50,12 @@ class Part(NamedTuple):
     rest: NDArray
 
 
-def stacked(situations: Sequence[Situation]) -> Stack:
-    """One stack of situations of the same countries, sectors and closure. Duties and re-exports count as nil where absent."""
+def stacked(situations: Sequence[Situation], shape: Shape = ALIKE) -> Stack:
+    """One stack of situations of the same countries, sectors and closure. What is absent from some counts as nil there."""
     alike = _alike(situations)
     first = alike[0]
     weights = {name: [np.asarray(getattr(each, name)) for each in alike] for name in _present(first)}
-    apart = cover(touched(list(weights.values())), len(first.value_added))
+    apart = tuple(sorted({*shape.apart, *cover(touched(list(weights.values())), len(first.value_added))}))
     whole: dict[str, Array] = {}
     if len(apart) > WIDEST:
         cross = None
@@ -61,6 +74,10 @@ def stacked(situations: Sequence[Situation]) -> Stack:
     shared = [_shared(each) for each in zip(*leaves, strict=True)]
     merged = jax.tree.unflatten(jax.tree.structure(bare[0]), [leaf for leaf, _ in shared])
     flags = jax.tree.unflatten(jax.tree.structure(bare[0]), [flag for _, flag in shared])
+    for name in shape.own:
+        if getattr(merged, name) is not None and not getattr(flags, name):
+            whole_axis = jnp.asarray(np.stack([np.asarray(getattr(each, name)) for each in bare], axis=-1))
+            merged, flags = _put(merged, name, whole_axis), _put(flags, name, True)
     weighed = [name in whole for name in WEIGHTS]
     merged = _with(merged, [whole.get(name) for name in WEIGHTS], cross)
     marks = _with(flags, [cross is None if there else None for there in weighed], marks_of(cross))
@@ -193,6 +210,10 @@ def _shared(leaves: Sequence[Array]) -> tuple[Array, bool]:
     if all(leaf is first for leaf in leaves) or all(np.array_equal(leaf, first) for leaf in leaves[1:]):
         return first, False
     return jnp.asarray(np.stack([np.asarray(leaf) for leaf in leaves], axis=-1)), True
+
+
+def _put(at: Situation, name: str, value: object) -> Situation:
+    return eqx.tree_at(lambda s: getattr(s, name), at, value)
 
 
 def _bare(at: Situation) -> Situation:

@@ -5,7 +5,7 @@ follows all paths of a question side by side (`detente.dynamics`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,9 +14,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from detente import labels
-from detente.accumulation import present_value
+from detente.accumulation import convergence, present_value
 from detente.course import Maker, Settings
-from detente.dynamics import Paths, Year, follow, settle
+from detente.dynamics import Paths, follow, settle
 from detente.economy import Economy
 from detente.equilibrium import TOLERANCE
 from detente.errors import ConvergenceError, InputError
@@ -85,7 +85,10 @@ class Transition:
 
     @cached_property
     def long_run(self) -> xr.DataArray:
-        """Real income once capital has settled under the last year's situation, percent [path, country]."""
+        """Real income once all has settled under the last year's situation, percent [path, country].
+
+        Capital, owners and customers have come or gone; with capital held, that of the last year.
+        """
         if self.settled is None:
             return self.data["real_income"].isel(year=-1, drop=True)
         levels = self.settled.values["real_income_change"][0].T
@@ -95,8 +98,10 @@ class Transition:
         )
 
     def present_value(self, first: int | None = None, last: int | None = None) -> xr.Dataset:
-        """Consumption gained, discounted to `first` [path, country], USD billion: in the `transition` up to `last`, and in the
-        years after it (`terminal`), in which the last year's gain goes on."""
+        """Consumption gained, discounted to `first` [path, country], USD billion.
+
+        `transition` is up to `last`; `terminal` all years after it, in which the last year's gain goes on.
+        """
         worth = self.data["worth"].sel(year=slice(first, last)).transpose("year", ...)
         found = present_value(worth.values, self.settings.rate)
         parts = {"transition": found.transition, "terminal": found.terminal}
@@ -110,6 +115,74 @@ class Transition:
             raise InputError("This transition has no risk of reversal. Ask for one with `reversal`.")
         weight = xr.DataArray(list(self.weight), coords={"path": list(self.names)}, dims="path")
         return (self.data * weight).sum("path")
+
+    def parties(self) -> list[tuple[str, str]]:
+        """Name and code or group of whom a reader looks for first, and the world."""
+        known = set(self.economy.countries)
+        found = [self.target]
+        for name in ("USA", "EU27", "GBR", "JPN", "CHN", "IND", "TUR", "KAZ"):
+            group = labels.country_groups().get(name)
+            if name not in found and (name in known or (group and set(group) <= known)):
+                found.append(name)
+        found = found if len(found) > 2 else list(self.economy.countries)[:8]
+        return [*((labels.country_name(code), code) for code in found), ("World", "all")]
+
+    def long_run_of(self, countries: str | Sequence[str]) -> NDArray:
+        """`long_run` of countries taken as one [path]."""
+        codes = labels.resolve_countries(countries, list(self.economy.countries))
+        return _mean(self.long_run.sel(country=codes), self.economy, codes).values
+
+    def headline(self, by_path: NDArray) -> NDArray:
+        """Of values [path, …], those expected over reversals, else those of the last path."""
+        return by_path[-1] if self.weight is None else np.tensordot(np.array(self.weight), by_path, axes=1)
+
+    def mean_path(self, countries: str | Sequence[str], name: str = "real_income") -> NDArray:
+        """`group`, expected or of the last path [year]."""
+        return self.headline(self.group(countries, name))
+
+    def summed(self, amounts: xr.DataArray, countries: str | Sequence[str]) -> NDArray:
+        """Amounts of money [path, country], added over countries [path]."""
+        codes = labels.resolve_countries(countries, list(self.economy.countries))
+        return amounts.sel(country=codes).sum("country").values
+
+    def gain_by_date(self, countries: str | Sequence[str]) -> list[dict[str, float]]:
+        """What each path but the first brings countries taken as one, by its first year that differs.
+
+        Keys: year; transition, terminal: present value at that year of consumption gained, over as many years for each path
+        and all after these, USD billion; long_run: real income, percent.
+        """
+        codes = labels.resolve_countries(countries, list(self.economy.countries))
+        begins = [self.begins(p) for p in range(1, len(self.names))]
+        window, found = self.years[-1] - max(begins), []
+        for p, year in enumerate(begins, start=1):
+            value = self.present_value(year, year + window).isel(path=p).sel(country=codes).sum("country")
+            parts = {name: float(value[name]) for name in ("transition", "terminal")}
+            found.append({"year": year, **parts, "long_run": float(self.long_run_of(countries)[p])})
+        return found
+
+    def begins(self, path: int) -> int:
+        """The first year in which a path's situation is not that of the first path; the first year where there is none."""
+        pairs = zip(self.years, self.moments[0], self.moments[path], strict=True)
+        return next((year for year, one, other in pairs if one.shock is not other.shock), self.years[0])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One mapping a figure: path, year, quantity, unit, country, value; for CSV and JSON."""
+        found = []
+        for name, variable in self.data.items():
+            for p, path in enumerate(self.names):
+                for t, year in enumerate(self.years):
+                    head = {
+                        "path": path,
+                        "year": year,
+                        "quantity": str(name),
+                        "unit": variable.attrs["units"],
+                    }
+                    numbers = variable.values[p, t].tolist()
+                    found += [
+                        head | {"country": c, "value": v}
+                        for c, v in zip(self.economy.countries, numbers, strict=True)
+                    ]
+        return found
 
     def group(self, countries: str | Sequence[str], name: str = "real_income") -> NDArray:
         """A variable of countries taken as one, by baseline spending [path, year]; money adds up."""
@@ -173,7 +246,7 @@ def _solved(
 ) -> Transition:
     made = [maker.years(moments) for moments in plans.values()]
     paths = [path for path, _ in made]
-    found = follow(maker.economy, paths, maker.growth, tolerance=tolerance)
+    found = follow(maker.economy, paths, maker.growth, tolerance=tolerance, apart=(maker.target,))
     if not found.converged.all():
         worst = int(np.argmin(found.converged))
         raise ConvergenceError(
@@ -181,8 +254,11 @@ def _solved(
         )
     settled = None
     if maker.growth is not None:
+        lasting = [maker.lasting(moments) for moments in plans.values()]
+        left = convergence(maker.eta, maker.delta) ** len(years)  # of the way, were the years alike
+        begin = found.next_capital ** (1 / (1 - left))[:, None]
         settled = settle(
-            maker.economy, [_lasting(path[-1]) for path in paths], maker.growth, tolerance=tolerance
+            maker.economy, lasting, maker.growth, capital=begin, tolerance=tolerance, apart=(maker.target,)
         )
     moments = tuple(map(tuple, plans.values()))
     owners = tuple(each for _, each in made)
@@ -199,11 +275,6 @@ def _solved(
         maker.settings,
         weight,
     )
-
-
-def _lasting(year: Year) -> Year:
-    """A year's situation without its one-off payments."""
-    return Year(replace(year.shock, transfer=None), thrift=year.thrift)
 
 
 def _tree(
@@ -228,5 +299,6 @@ def _target(after: Scenario, before: Scenario, economy: Economy) -> str:
         if code in economy.countries:
             return code
     raise InputError(
-        f"The scenario `{after.name}` names no focus that this world has, the country that measures are about. Add `focus: RUS` to it."
+        f"The scenario `{after.name}` names no focus that this world has, the country that measures are about. Add "
+        "`focus: RUS` to it."
     )
