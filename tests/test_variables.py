@@ -54,7 +54,7 @@ def sizes(economy: Economy) -> dict[str, int]:
     countries, sectors = len(economy.countries), len(economy.sectors)
     assert countries != sectors  # or a shape could not tell them apart
     return (
-        dict.fromkeys(("country", "importer", "exporter"), countries)
+        dict.fromkeys(("country", "importer", "exporter", "owner", "host"), countries)
         | dict.fromkeys(("sector", "input"), sectors)
         | {"use": 2}
     )
@@ -81,7 +81,7 @@ def world() -> World:
 def economy(world: World) -> Economy:
     """All arrays present: its export tax is zero, which changes no number; a part of energy's factors is a resource."""
     made = calibrate(world, sourcing="by-use").with_behaviour(resource_share=[0.3, 0.0, 0.0])
-    return dataclasses.replace(made, export_tax=np.zeros(made.trade_share.shape))
+    return dataclasses.replace(made, export_tax=np.zeros(made.trade_share.shape)).with_claims(np.zeros((4, 4)))
 
 
 @pytest.fixture(scope="module")

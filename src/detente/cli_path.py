@@ -199,8 +199,10 @@ def summary(found: "Transition") -> str:
 def _head(found: "Transition") -> str:
     base = found.names[0]
     if found.weight is not None:
-        what = f"Relief that ends with a chance of {found.settings.reversal:.0%} a year, expected"
-        more = f"; {found.maker.returning:.0%} of the owners who would return if it were sure do return"
+        what = f"Relief that ends with a chance of {100 * found.settings.reversal:g} % a year, expected"
+        more = (
+            f"; {100 * found.maker.returning:.0f} % of the owners who would return if it were sure do return"
+        )
         return fill(f"{what}, against {base}, {found.years[0]} to {found.years[-1]}{more}")
     return fill(f"{', '.join(found.names[1:])}: against {base}, {found.years[0]} to {found.years[-1]}")
 
@@ -234,7 +236,7 @@ def _by_year(found: "Transition") -> str:
     head = ["real income", *map(str, years), *([] if found.weight is not None else ["long run"])]
     first = table(head, rows, [22, *(10 for _ in head[1:])], range(1, len(head)))
     rate, last = found.settings.rate, found.years[-1]
-    title = f"consumption gained,\nUSD billion, {rate:.0%} a year"
+    title = f"consumption gained,\nUSD billion, {100 * rate:g} % a year"
     second = table([title, f"to {last}", "after that"], sums, [26, 12, 12], (1, 2))
     return f"{first}\n\n{second}"
 
@@ -257,7 +259,7 @@ def _by_date(found: "Transition") -> str:
         window = found.years[-1] - int(gains[-1]["year"]) + 1
         head = [f"{name}, lifted in", f"{window} years", "after that", "long run"]
         parts.append(table(head, rows, [28, 12, 12, 12], (1, 2, 3)))
-    unit = f"USD billion at the date of lifting, {found.settings.rate:.0%} a year"
+    unit = f"USD billion at the date of lifting, {100 * found.settings.rate:g} % a year"
     told = f"Consumption gained, {unit}; real income in the long run"
     return "\n\n".join([fill(told), *parts])
 
@@ -286,7 +288,12 @@ def _entry(chance: float) -> str:
     from detente.digits import format_percent
 
     rows = [
-        [f"{p:.0%}", f"{at.threshold:.2f}", f"{at.waiting:.2f}", format_percent(100 * at.share, sign=False)]
+        [
+            f"{100 * p:g} %",
+            f"{at.threshold:.2f}",
+            f"{at.waiting:.2f}",
+            format_percent(100 * at.share, sign=False),
+        ]
         for p in sorted({0.0, 0.1, 0.25, 0.5, chance})
         for at in [entry(p)]
     ]
