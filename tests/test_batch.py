@@ -99,7 +99,9 @@ def test_a_ban_is_exact_where_a_row_is_held_apart(monkeypatch):
     blocked = np.zeros((4, 4, 3), bool)
     blocked[1, :], blocked[1, 1] = True, False
     economy = behaviour("plain", "share-of-world")
-    same_as_one_by_one(economy, [Shock(), sanctions(1, False), Shock(weight_change=np.where(blocked, 1e-6, 1.0))])
+    same_as_one_by_one(
+        economy, [Shock(), sanctions(1, False), Shock(weight_change=np.where(blocked, 1e-6, 1.0))]
+    )
 
 
 def test_goods_that_go_around(monkeypatch):
@@ -134,7 +136,14 @@ def test_failures_do_not_poison_their_neighbours():
     hopeless = Shock(trade_cost_change=np.where(np.eye(4, dtype=bool)[:, :, None], 1.0, 1e6))
     good = [economies.shock(seed) for seed in range(2)]
     quota = Quota((0,), (1,), (1,), "few", ceiling=0.5)
-    shocks = [good[0], Shock(blocked=cut_off), Shock(weight_change=bad), good[1], hopeless, Shock(instruments=(quota,))]
+    shocks = [
+        good[0],
+        Shock(blocked=cut_off),
+        Shock(weight_change=bad),
+        good[1],
+        hopeless,
+        Shock(instruments=(quota,)),
+    ]
     found = solve_many(economy, shocks, tolerance=TOLERANCE)
     assert list(found.result[[0, 1, 2, 3, 5]]) == [
         Result.SOLVED, Result.INFEASIBLE, Result.REFUSED, Result.SOLVED, Result.SOLVED,
@@ -156,7 +165,10 @@ def test_behaviour_may_differ_by_scenario():
         economy.with_behaviour(
             trade_elasticity=np.asarray(economy.trade_elasticity) * rng.uniform(0.7, 1.4),
             substitution=Substitution.of(
-                value_added=rng.uniform(0.3, 1), inputs=rng.uniform(0.1, 1), energy=rng.uniform(0.1, 1), energy_goods=(1,)
+                value_added=rng.uniform(0.3, 1),
+                inputs=rng.uniform(0.1, 1),
+                energy=rng.uniform(0.1, 1),
+                energy_goods=(1,),
             ),
         )
         for _ in range(3)

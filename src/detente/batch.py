@@ -41,9 +41,9 @@ SECTOR = ("factor_price_change", "price_change", "cost_change", "value_added", "
 class Equilibria:
     """Solved situations. Each array of `values` has the scenario on its last axis, and NaN where there is no solution.
 
-    values: by name of a field of `Equilibrium`, [country, scenario] or [country, sector, scenario]. result [scenario]: codes
-    of `Result`; message: why there is no solution, or ""; residual, steps, sweeps [scenario]; alone [scenario]: whether it was
-    solved by itself.
+    values: by name of a field of `Equilibrium`, [country, scenario] or [country, sector, scenario]. result [scenario]:
+    codes of `Result`; message: why there is no solution, or ""; residual, steps, sweeps [scenario]; alone [scenario]:
+    whether it was solved by itself.
     """
 
     values: dict[str, NDArray]
@@ -158,7 +158,12 @@ def by_itself(economy: Economy, shock: Shock, names: Sequence[str], tolerance: f
         found = solve(economy, shock, tolerance=tolerance, throw=False)
     except DetenteError as problem:
         return _refused(names, problem)
-    return _One(names, found if found.converged else None, found.result, "" if found.converged else found.result.message)
+    return _One(
+        names,
+        found if found.converged else None,
+        found.result,
+        "" if found.converged else found.result.message,
+    )
 
 
 def _refused(names: Sequence[str], problem: DetenteError) -> _One:
@@ -256,7 +261,8 @@ def joined(parts: Sequence[Equilibria], names: Sequence[str] = COUNTRY) -> Equil
     """Blocks one after the other."""
     if not parts:
         none = np.zeros(0)
-        return Equilibria({name: none for name in names}, none.astype(int), (), none, none.astype(int), none.astype(int), none > 0)  # fmt: skip
+        count = none.astype(int)
+        return Equilibria(dict.fromkeys(names, none), count, (), none, count, count, none > 0)
     facts = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("result", "residual", "steps", "sweeps", "alone")

@@ -37,8 +37,7 @@ class Economy(eqx.Module):
         Cobb–Douglas.
     factor_mobility: μ in [1, ∞), how easily factors move between sectors (1: not at all), or None for ∞: one wage.
     resource_share [country, sector]: part of value added that a sector's own natural resource earns, or None.
-    claims [owner, host]: share of the host's factor income that is due to owners abroad, a part of what `deficit` finances, or
-        None.
+    claims [owner, host]: share of the host's factor income that is due to owners abroad, within `deficit`, or None.
     closure: how deficits follow the world (see `detente.equations.deficit`).
     unit_value: world factor income in `unit`; provenance: where numbers come from, for footers.
     """

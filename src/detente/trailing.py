@@ -1,8 +1,8 @@
 """Functions of one scenario, applied to many that lie side by side on the last axis.
 
-`jax.vmap` does the same and is what everything here falls back on, but it moves the scenarios to the front wherever an array of
-one scenario meets one that all share. Kept last, they are the columns of one matrix: a product of shared shares with the
-prices of all scenarios is a single product of matrices, and nothing is transposed between two of them.
+`jax.vmap` does the same and is what everything here falls back on, but it moves the scenarios to the front wherever an
+array of one scenario meets one that all share. Kept last, they are the columns of one matrix: a product of shared shares
+with the prices of all scenarios is a single product of matrices, and nothing is transposed between two of them.
 
 The function is traced once for a single scenario; then each of its operations is given a last axis.
 """
@@ -19,8 +19,8 @@ Values = Sequence[Any]
 Flags = Sequence[bool]
 
 ELEMENTWISE = frozenset(
-    "abs add and clamp convert_element_type copy div eq exp expm1 ge gt integer_pow is_finite le log log1p lt max min mul ne "
-    "neg not or pow select_n sign sqrt square stop_gradient sub".split()
+    "abs add and clamp convert_element_type copy div eq exp expm1 ge gt integer_pow is_finite le log log1p lt max min mul "
+    "ne neg not or pow select_n sign sqrt square stop_gradient sub".split()
 )
 SAME = frozenset("cumsum reduce_and reduce_max reduce_min reduce_or reduce_sum rev".split())
 CALLS = {"pjit": "jaxpr", "jit": "jaxpr", "closed_call": "call_jaxpr", "custom_jvp_call": "call_jaxpr"}
@@ -59,7 +59,9 @@ def _spread(value: Array, flag: bool, size: int) -> Array:
     return value if flag else jnp.broadcast_to(jnp.asarray(value)[..., None], (*jnp.shape(value), size))
 
 
-def _evaluate(jaxpr: Any, consts: Values, args: Values, flags: Flags, size: int) -> tuple[list[Any], list[bool]]:
+def _evaluate(
+    jaxpr: Any, consts: Values, args: Values, flags: Flags, size: int
+) -> tuple[list[Any], list[bool]]:
     """Values of the outputs, and which of them have the axis."""
     known: dict[Any, tuple[Any, bool]] = {}
     for variables, values, marks in (
@@ -88,7 +90,9 @@ def _apply(equation: Any, values: Values, flags: Flags, size: int) -> tuple[list
         found = _bind(equation, values)
     elif primitive.name in ELEMENTWISE:
         shape = (*equation.outvars[0].aval.shape, size)
-        found = _bind(equation, [_stretched(value, flag, shape) for value, flag in zip(values, flags, strict=True)])
+        found = _bind(
+            equation, [_stretched(value, flag, shape) for value, flag in zip(values, flags, strict=True)]
+        )
     elif primitive.name in SAME:
         found = _bind(equation, values)
     elif primitive.name in RULES:

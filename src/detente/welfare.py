@@ -76,8 +76,8 @@ def split(
         )
     if any(getattr(s, key) is not None for s in (shock_before, shock_after) for key in ELSEWHERE):
         raise InputError(
-            "The welfare split has no part for capital, claims abroad or transfers (`endowment_change`, `claims`, `transfer`). "
-            "`real_income` is exact with them; for a split, leave them out."
+            "The welfare split has no part for capital, claims abroad or transfers (`endowment_change`, `claims`, "
+            "`transfer`). `real_income` is exact with them; for a split, leave them out."
         )
     if points < 2:
         raise InputError(f"`points` is {points}; expected at least 2, the two situations themselves.")
