@@ -122,6 +122,25 @@ def test_memory_slows_the_way_back(tiny):
     np.testing.assert_array_equal(zero.data["real_income"], quick.data["real_income"])
 
 
+def test_imposed_then_lifted_is_off_by_what_the_formula_says(tiny):
+    """After a cut to w in T years, the k-th year without it is a cut to w^(ρ^k (1 − ρ^T)); without memory it is none."""
+    rho, size = 0.6, 0.5
+
+    def cut(by: float) -> Scenario:
+        measures = [{"by": "USA", "on": "RUS", "instrument": "cut", "size": by}]
+        return Scenario.load({"name": "cut", "title": "Cut", "measures": measures})
+
+    then = {2024: Scenario.load({"name": "none", "title": "None", "measures": [], "focus": "RUS"})}
+    for memory in (rho, None):
+        settings = replace(BARE, hysteresis=memory)
+        found = simulate_path(tiny, cut(size), years=range(2022, 2026), settings=settings, then=then)
+        income = found.data["real_income"].sel(path="cut")
+        for k, year in enumerate((2024, 2025), start=1):
+            left = 0.0 if memory is None else 1 - (1 - size) ** (rho**k * (1 - rho**2))
+            wanted = dt.simulate(tiny, cut(left)).real_income if left else 0.0 * income.sel(year=year)
+            np.testing.assert_allclose(income.sel(year=year), wanted, atol=STILL)
+
+
 def test_relief_that_may_end(tiny):
     """Probabilities are geometric, and a path is that of the situation compared with after its reversal."""
     settings = replace(BARE, reversal=0.25)
@@ -137,6 +156,7 @@ def test_relief_that_may_end(tiny):
     wanted = lasting * np.array([0, 1, 0.75, 0.75**2])
     np.testing.assert_allclose(found.expected["real_income"].sel(country="RUS"), wanted, atol=STILL)
     np.testing.assert_allclose(found.mean_path("RUS"), wanted, atol=STILL)
+    assert set(pictures(found)) == {"paths", "fan"}
 
 
 def test_fewer_firms_return_to_relief_that_may_end():

@@ -269,8 +269,9 @@ def _owners(found: "Transition") -> str:
     from detente.digits import format_usd
 
     stock = found.data["foreign_capital"]
-    first = stock.isel(path=0, year=0).to_series().sort_values(ascending=False)
-    codes = [str(code) for code in first.index if first[code] > 0][:6]
+    first = dict(zip(found.economy.countries, stock.isel(path=0, year=0).values.tolist(), strict=True))
+    codes = [code for code in sorted(first, key=lambda code: -first[code]) if first[code] > 0]
+    codes = _acting(found, codes)[:6]
     years = [found.years[0], *shown_years(found)]
     rows = []
     for p in sorted({0, len(found.names) - 1}):
@@ -281,6 +282,13 @@ def _owners(found: "Transition") -> str:
             )
     head = [f"capital in {labels.country_name(found.target)}", "USD billion", *map(str, years)]
     return table(head, rows, [22, 20, *(8 for _ in years)], range(2, len(head)))
+
+
+def _acting(found: "Transition", codes: list[str]) -> list[str]:
+    """Owners whose capital fares otherwise in the last path than in the first come first, then the largest."""
+    stock = found.data["foreign_capital"].isel(year=-1)
+    moved = {code: abs(float(stock.sel(country=code)[-1] - stock.sel(country=code)[0])) > 0 for code in codes}
+    return sorted(codes, key=lambda code: not moved[code])
 
 
 def _entry(chance: float) -> str:

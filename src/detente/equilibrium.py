@@ -65,7 +65,8 @@ class Equilibrium(eqx.Module):
 
     wage_change (mobile factors), consumer_price_change, real_income_change, income, deficit, foreign_income (what owners
     get from abroad, net; within the deficit), tariff_revenue, export_tax_revenue, rent (what price caps, quotas and
-    held prices leave), margin_income (of hubs, from what goes around sanctions) [country]; factor_price_change (what a sector's factors
+    held prices leave), margin_income (of hubs, from what goes around sanctions) [country];
+    factor_price_change (what a sector's factors
     earn, per unit), price_change (the importer's price index), cost_change, value_added, output, spending [country,
     sector].
     use_price_change, use_spending [use, country, sector]: index and spending of producers and of final users, where each

@@ -58,14 +58,13 @@ def gain_spec(found: Transition, country: str | None = None) -> Spec:
 def owners_spec(found: Transition, path: int = -1, most: int = 8) -> Spec:
     """Areas of foreign capital in the target by owner, USD billion; owners beyond the largest are summed."""
     stock = found.data["foreign_capital"].isel(path=path)
-    order = [str(code) for code in stock.isel(year=0).to_series().sort_values(ascending=False).index]
+    first = dict(zip(found.economy.countries, stock.isel(year=0).values.tolist(), strict=True))
+    order = sorted(first, key=lambda code: -first[code])
     rows = []
     for year in found.years:
-        amounts = stock.sel(year=year).to_series()
-        named = {
-            labels.country_name(code): float(amounts[code]) for code in order[:most] if amounts[code] > 0
-        }
-        named["others"] = float(amounts[order[most:]].sum())
+        amounts = dict(zip(found.economy.countries, stock.sel(year=year).values.tolist(), strict=True))
+        named = {labels.country_name(code): amounts[code] for code in order[:most] if amounts[code] > 0}
+        named["others"] = sum(amounts[code] for code in order[most:])
         rows += [{"owner": name, "year": year, "value": value} for name, value in named.items()]
     encoding = _axes("USD billion") | {
         "color": {"field": "owner", "type": "nominal", "title": None, "sort": None}

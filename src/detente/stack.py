@@ -97,7 +97,7 @@ def touched(weights: Sequence[Sequence[NDArray]]) -> NDArray[np.bool_]:
 def cover(pairs: NDArray[np.bool_], countries: int) -> tuple[int, ...]:
     """A few countries of which every touched pair has one (greedy)."""
     linked = pairs.reshape(-1, countries, countries).any(axis=0)
-    left, found = linked | linked.T, []
+    left, found = np.array(linked | linked.T), []
     while left.any():
         most = int(left.sum(axis=1).argmax())
         found.append(most)
@@ -189,18 +189,20 @@ def _alike(situations: Sequence[Situation]) -> list[Situation]:
 def _padded(given: Transit | None, among: Sequence[Transit]) -> Transit:
     """Re-exports filled up with nothing to the largest number of cells and hubs among some."""
     shapes = [max(sizes) for sizes in zip(*(each.weight.shape for each in among), strict=True)]
-    if given is None:
-        given = jax.tree.map(lambda leaf: jnp.zeros((0,) * leaf.ndim, leaf.dtype), among[0])
+    nothing = jax.tree.map(lambda leaf: jnp.zeros((0,) * leaf.ndim, leaf.dtype), among[0])
+    here: Transit = nothing if given is None else given
     cells, hubs = shapes
 
     def fill(leaf: Array, *size: int) -> Array:
         return jnp.pad(leaf, [(0, more - had) for more, had in zip(size, leaf.shape, strict=True)])
 
     return Transit(
-        *(fill(getattr(given, name), cells) for name in ("sector", "buyer", "exporter")),
-        fill(given.weight, cells, hubs),
-        fill(given.rate, cells),
-        fill(given.hub, hubs),
+        sector=fill(here.sector, cells),
+        buyer=fill(here.buyer, cells),
+        exporter=fill(here.exporter, cells),
+        weight=fill(here.weight, cells, hubs),
+        rate=fill(here.rate, cells),
+        hub=fill(here.hub, hubs),
     )
 
 
