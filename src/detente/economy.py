@@ -14,8 +14,9 @@ from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
 from detente import numerics  # noqa: F401  (float64 before the first array)
-from detente.accounts import checked_claims, mixed_share, rest, sales_and_revenue
+from detente.accounts import mixed_share, rest, sales_and_revenue
 from detente.errors import InputError, unknown_name
+from detente.holdings import checked_claims
 from detente.nests import Recipe, Substitution, recipe
 
 USES = ("intermediate", "final")

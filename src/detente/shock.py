@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from detente.accounts import checked_claims
 from detente.errors import InputError
 from detente.evasion import Evasion
+from detente.holdings import checked_claims
 from detente.instruments import Ceiling
 
 AXES = "[importer, exporter, sector]"

@@ -5,11 +5,11 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from detente.accounts import net_receipts
 from detente.economy import Economy
 from detente.equations import Factors, Situation, Transit
 from detente.evasion import Routes, routes
 from detente.feasibility import refuse_stranded
+from detente.holdings import net_receipts
 from detente.shock import Labels, Shock
 
 
