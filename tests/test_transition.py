@@ -13,6 +13,7 @@ from detente import finance
 from detente.acts import Suspension
 from detente.cli import app
 from detente.course import ENTRY, Maker, Settings, entry
+from detente.dynamics import accounts
 from detente.errors import InputError
 from detente.path_chart import pictures
 from detente.positions import Positions
@@ -83,6 +84,16 @@ def test_the_return_goes_to_the_owner(relief):
         Positions.load().figure("foreign_return", "RUS").value * Positions.load().stock(["USA", "RUS"])[0, 1]
     )
     assert abroad.sel(country="USA", year=2022, path="us-relief") < 0.5 * earned  # blocked for the most part
+
+
+def test_world_accounts_close_on_a_whole_path(relief):
+    """Exits, returns and blocked dividends with all: what is saved is invested or lent, and nobody lends to nobody."""
+    paths = [relief.maker.years(moments)[0] for moments in relief.moments]
+    told = accounts(relief.maker.economy, relief.paths, paths, relief.maker.growth)
+    saved = told["earned"] - told["consumed"]
+    np.testing.assert_allclose(saved, told["invested"] + told["lent"], atol=1e-10)
+    np.testing.assert_allclose(told["lent"].sum(axis=1), 0.0, atol=1e-10)
+    np.testing.assert_allclose(saved.sum(axis=1), told["invested"].sum(axis=1), atol=1e-10)
 
 
 def test_the_present_value_is_the_sum_of_years(relief):

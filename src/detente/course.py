@@ -277,6 +277,7 @@ class Maker:
             own = 1.0 if shock.trade_cost_change is None else np.asarray(shock.trade_cost_change)
             given = 0.0 if shock.transfer is None else np.asarray(shock.transfer)
             part = float(size[now].sum() / size[ever].sum()) if ever.any() else 0.0
+            part *= self._of_target("borrowed_abroad")
             thrift = finance.thrift(
                 self._of_target("risk_premium"), self.target, part, self.settings.rate, self.delta
             )

@@ -40,9 +40,9 @@ def payment_cost(cost: float, target: int, held: NDArray[np.bool_]) -> NDArray:
 def thrift(premium: float, target: int, part: float, rate: float, depreciation: NDArray) -> NDArray:
     """φ̂ [country]: the target invests (r+δ)/(r+δ+premium) of its usual share, others theirs.
 
-    part: share of the premium in force, from 0 to 1. In the long run capital a unit of output is η over the user cost of
-    capital, r + δ (Hall & Jorgenson 1967, American Economic Review 57:3, with Cobb–Douglas production), and investment
-    keeps that capital up; so the elasticity of the investment share to the user cost is minus one.
+    part: of the target's capital that pays the premium, from 0 to 1. In the long run capital a unit of output is η over the
+    user cost of capital, r + δ (Hall & Jorgenson 1967, American Economic Review 57:3, with Cobb–Douglas production), and
+    investment keeps that capital up; so the elasticity of the investment share to the user cost is minus one.
     """
     found = np.ones(len(depreciation))
     cost = rate + depreciation[target]
