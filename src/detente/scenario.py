@@ -165,7 +165,7 @@ class Scenario:
         head = f"{self.name}: {self.title}" if self.title else self.name
         return "\n".join([head, *(f"  · {line}" for line in self.sentences())])
 
-    def shock(self, economy: "Economy") -> Shock:
+    def shock(self, economy: "Economy", stage: Stage | None = None) -> Shock:
         """The changes that the measures make to `economy`'s baseline.
 
         Cuts multiply the trade weight κ̂^(−θ) by (1 − size)/(1 − in_data) where in force and by
@@ -174,9 +174,9 @@ class Scenario:
         data year shows of it, and lets nil flows enter where it leaves more than that year (docs/regime.md).
         Raises `InputError` for a name the economy does not have, a sender that is its own target, the same
         measure in force twice, and a step that does nothing; and for a scenario with outcomes, which is no
-        single situation.
+        single situation. stage: what `staged` gave, where it is known.
         """
-        stage = self.staged(economy)
+        stage = stage or self.staged(economy)
         try:
             around = hubs.resolved(self.evasion, economy, self.focus)
         except InputError as problem:

@@ -83,10 +83,11 @@ class Calendar:
     def _of(self, year: int, scenario: Scenario) -> Moment:
         key = repr(scenario)
         if key not in self._made:
-            nothing = not scenario.steps()
-            shock = Shock(name=scenario.name) if nothing else scenario.shock(self.economy)
-            senders = frozenset() if nothing else scenario.staged(self.economy).senders(self.target)
-            self._made[key] = shock, senders
+            if scenario.steps():
+                stage = scenario.staged(self.economy)
+                self._made[key] = scenario.shock(self.economy, stage), stage.senders(self.target)
+            else:
+                self._made[key] = Shock(name=scenario.name), frozenset()
         return Moment(year, scenario.name, *self._made[key])
 
 
