@@ -54,7 +54,7 @@ def sizes(economy: Economy) -> dict[str, int]:
     countries, sectors = len(economy.countries), len(economy.sectors)
     assert countries != sectors  # or a shape could not tell them apart
     return (
-        dict.fromkeys(("country", "importer", "exporter"), countries)
+        dict.fromkeys(("country", "importer", "exporter", "owner", "host"), countries)
         | dict.fromkeys(("sector", "input"), sectors)
         | {"use": 2}
     )
@@ -81,7 +81,9 @@ def world() -> World:
 def economy(world: World) -> Economy:
     """All arrays present: its export tax is zero, which changes no number; a part of energy's factors is a resource."""
     made = calibrate(world, sourcing="by-use").with_behaviour(resource_share=[0.3, 0.0, 0.0])
-    return dataclasses.replace(made, export_tax=np.zeros(made.trade_share.shape))
+    return dataclasses.replace(made, export_tax=np.zeros(made.trade_share.shape)).with_claims(
+        np.zeros((4, 4))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -133,10 +135,12 @@ def test_a_share_sums_to_one_over_the_axis_said(economy: Economy):
 def test_a_shock_takes_the_axes_said_and_no_others(economy: Economy, name: str):
     axes = shape(ROWS["Shock", name], economy)
     kind = bool if name == "blocked" else float
-    nothing = kind is bool or name == "entry"  # which is refused where there is a flow
+    zeros = {"entry", "claims", "transfer"}  # refused where there is a flow, or a sum is wrong
+    nothing = kind is bool or name in zeros
+    other = axes[::-1] if axes != axes[::-1] else tuple(size + 1 for size in axes)
     situation(economy, Shock(**{name: np.zeros(axes, kind) if nothing else np.ones(axes)}))
     with pytest.raises(InputError, match=name):
-        situation(economy, Shock(**{name: np.ones(axes[::-1], kind)}))
+        situation(economy, Shock(**{name: np.ones(other, kind)}))
 
 
 def test_outcome(outcome: Outcome, evaded: Outcome):

@@ -23,9 +23,9 @@ from detente.feasibility import components, refuse_stranded
 from detente.response import Preconditioner
 from detente.search import baseline_preconditioner
 from detente.shock import Shock
-from detente.situation import situation
+from detente.situation import external, situation
 from detente.solver import solve as drive
-from detente.stack import Mixture, Stack, stacked
+from detente.stack import ALIKE, Mixture, Shape, Stack, stacked
 from detente.system import Point, TradeSystem, residual, start, system
 from detente.terms import Situation
 from detente.together import FIRST_SWEEPS, solve_together
@@ -33,8 +33,8 @@ from detente.trailing import along_last
 
 BLOCK = 32  # scenarios side by side; more of them fall out of the processor's cache
 COUNTRY = (
-    "real_income_change", "income", "consumer_price_change", "wage_change", "deficit", "tariff_revenue",
-    "export_tax_revenue", "rent", "margin_income",
+    "real_income_change", "income", "consumer_price_change", "wage_change", "deficit", "foreign_income",
+    "tariff_revenue", "export_tax_revenue", "rent", "margin_income",
 )  # fmt: skip
 SECTOR = ("factor_price_change", "price_change", "cost_change", "value_added", "output", "spending")
 
@@ -83,6 +83,7 @@ def solve_many(
     tolerance: float = TOLERANCE,
     block: int = BLOCK,
     max_steps: int = 80,
+    shape: Shape = ALIKE,
     progress: Callable[[int], None] | None = None,
 ) -> Equilibria:
     """The equilibria that many shocks lead to; arrays with the scenario on the last axis.
@@ -91,6 +92,7 @@ def solve_many(
     differs:
         economies of the same baseline and kinds of behaviour as `economy` (`Economy.with_behaviour`).
     names: which fields of `Equilibrium` to keep, of `COUNTRY` and `SECTOR`.
+    shape: what is held apart in any case, for calls that recur (`stack.Shape`).
     progress: called with the number of scenarios done after each block.
     Nothing is raised for a scenario without a solution: see `Equilibria.result`. Raises `ValueError` for an unknown
     name.
@@ -102,7 +104,7 @@ def solve_many(
     parts, done = [], 0
     for group in _blocks(shocks, block):
         pairs = [each if isinstance(each, tuple) else (economy, each) for each in group]
-        parts.append(_solve_group(pairs, made, (tuple(names), tolerance, max_steps), block))
+        parts.append(_solve_group(pairs, made, (tuple(names), tolerance, max_steps), block, shape))
         done += len(pairs)
         if progress is not None:
             progress(done)
@@ -120,6 +122,7 @@ def _solve_group(
     made: Preconditioner,
     how: tuple[tuple[str, ...], float, int],
     block: int,
+    shape: Shape,
 ) -> Equilibria:
     names, tolerance, _ = how
     ready: dict[int, Situation] = {}
@@ -130,7 +133,7 @@ def _solve_group(
                 alone[k] = by_itself(economy, shock, names, tolerance)
                 continue
             at = situation(economy, shock)
-            if components(economy, np.asarray(at.trade_weight)).any():
+            if components(economy, np.asarray(at.trade_weight), external(at)).any():
                 alone[k] = by_itself(economy, shock, names, tolerance)
             else:
                 ready[k] = at
@@ -141,7 +144,7 @@ def _solve_group(
         economy = pairs[0][0]
         filled = list(ready.values())
         filled += [filled[0]] * (_recurring(len(filled), block) - len(filled))
-        found = solve_stack(economy, stacked(filled), made, *how)
+        found = solve_stack(economy, stacked(filled, shape), made, *how)
         for place, k in enumerate(ready):
             if not found.residual[place] <= tolerance:
                 alone[k] = by_itself(*pairs[k], names, tolerance)
@@ -188,7 +191,7 @@ def holds_together(economy: Economy, mixture: Mixture) -> bool:
     uses, n = lowest.shape[1] // lowest.shape[2], lowest.shape[2]
     try:
         refuse_stranded(economy, lowest.transpose(1, 2, 0).reshape(uses, n, n, -1))
-        return not components(economy, lowest).any()
+        return not components(economy, lowest, external(mixture.keep)).any()
     except DetenteError:
         return False
 
@@ -319,8 +322,8 @@ def joined(parts: Sequence[Equilibria], names: Sequence[str] = COUNTRY) -> Equil
     """Blocks one after the other."""
     if not parts:
         none = np.zeros(0)
-        return Equilibria(dict.fromkeys(names, none), none.astype(int), (), none, none.astype(int), none.astype(int),
-        none > 0)  # fmt: skip
+        count = none.astype(int)
+        return Equilibria(dict.fromkeys(names, none), count, (), none, count, count, none > 0)
     facts = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("result", "residual", "steps", "sweeps", "alone")

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detente import cli_coalition, cli_diff, cli_draws, cli_evidence, cli_horizon, cli_regime, cli_study
+from detente import (
+    cli_coalition,
+    cli_diff,
+    cli_draws,
+    cli_evidence,
+    cli_horizon,
+    cli_path,
+    cli_regime,
+    cli_study,
+)
 from detente.errors import ConvergenceError, DetenteError, InputError
 from detente.terminal import busy, fill, table
 from detente.version import __version__
@@ -39,6 +48,7 @@ replicate = typer.Typer(
 )
 app.command("coalition")(cli_coalition.coalition)
 app.command("diff")(cli_diff.diff)
+app.command("path")(cli_path.path)
 app.command("study")(cli_study.study)
 app.add_typer(cli_horizon.app, name="horizon")
 app.add_typer(cli_regime.app, name="regime")

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from detente import numerics  # noqa: F401  (float64 before the first array)
 from detente.accounts import mixed_share, rest, sales_and_revenue
 from detente.errors import InputError, unknown_name
+from detente.holdings import checked_claims
 from detente.nests import BY_USER, Recipe, Substitution, recipe
 
 USES = ("intermediate", "final")
@@ -37,6 +38,7 @@ class Economy(eqx.Module):
         Cobb–Douglas.
     factor_mobility: μ in [1, ∞), how easily factors move between sectors (1: not at all), or None for ∞: one wage.
     resource_share [country, sector]: part of value added that a sector's own natural resource earns, or None.
+    claims [owner, host]: share of the host's factor income that is due to owners abroad, within `deficit`, or None.
     closure: how deficits follow the world (see `detente.equations.deficit`).
     unit_value: world factor income in `unit`; provenance: where numbers come from, for footers.
     """
@@ -64,6 +66,7 @@ class Economy(eqx.Module):
     unit: str = eqx.field(static=True)
     unit_value: float = eqx.field(static=True)
     provenance: Mapping[str, Any] = eqx.field(static=True)
+    claims: Array | None = None
 
     def __check_init__(self):
         n, s = len(self.countries), len(self.sectors)
@@ -225,6 +228,14 @@ class Economy(eqx.Module):
             _refuse_unless_positive("trade_elasticity", theta, self.sectors)
             given["trade_elasticity"] = jnp.asarray(theta)
         return dataclasses.replace(self, **given)
+
+    def with_claims(self, claims: ArrayLike | None) -> "Economy":
+        """The same baseline with owners abroad told apart: [owner, host], shares of the host's factor income, or None.
+
+        The baseline's incomes stay: what owners get is within `deficit`. Raises `InputError` naming the first bad cell.
+        """
+        found = None if claims is None else jnp.asarray(checked_claims(claims, self.countries))
+        return dataclasses.replace(self, claims=found)
 
     @property
     def buyer_share(self) -> NDArray:

@@ -195,8 +195,30 @@ def margin_income(competitive: Array, demand: Array, situation: Situation) -> Ar
     return none.at[transit.hub].add(transit.rate @ re_exports(competitive, demand, transit))
 
 
+def foreign_income(factor_income: Array, situation: Situation) -> Array:
+    """F'_n = Σ_h C'_nh FI_h − Σ_o C'_on FI_n: what owners get from abroad less what they are owed at home [country].
+
+    C'_oh is the share of host h's factor income FI_h = ŵ_h VA_h that is due to owner o. Sums to zero over the world.
+    """
+    if situation.claims is None:
+        return jnp.zeros_like(factor_income)
+    return situation.claims @ factor_income - jnp.sum(situation.claims, axis=0) * factor_income
+
+
 def deficit(factor_income: Array, revenue: Array, situation: Situation) -> Array:
-    """D'_n under the closure; sums to zero over the world in each of them. Returns [country].
+    """D'_n = under the closure, plus F'_n and what is given; sums to zero over the world. Returns [country].
+
+    D'_n is what is spent above own factor income and revenue. The closure moves the part of it that is no income from
+    abroad (D_n less F_n of the baseline, `Situation.deficit`), F'_n is `foreign_income`; `Situation.transfer` comes on top.
+    """
+    found = closed(factor_income, revenue, situation)
+    if situation.claims is not None:
+        found = found + foreign_income(factor_income, situation)
+    return found if situation.transfer is None else found + situation.transfer
+
+
+def closed(factor_income: Array, revenue: Array, situation: Situation) -> Array:
+    """What becomes of the baseline's D_n under the closure; sums to zero over the world in each of them. Returns [country].
 
     share-of-world: D_n times the growth of world income (factor income and policy revenue).
     share-of-own: the baseline ratio D_n/VA_n times own factor income, less the same share of everyone's factor income
@@ -288,7 +310,8 @@ def flows(spending: Array, at: Market, situation: Situation) -> Flows:
     used, wanted = input_spending(sold, at, situation), at.consumption_share * earned[:, None]
     bought = jnp.concatenate([used, wanted]) if by_use(situation) else used + wanted
     owed = deficit(at.factor_income, revenue, situation)
-    return Flows(sold, bought, duties, taxes, rents, margins, owed, earned)
+    abroad = foreign_income(at.factor_income, situation)
+    return Flows(sold, bought, duties, taxes, rents, margins, abroad, owed, earned)
 
 
 def spending_gap(spending: Array, at: Market, situation: Situation) -> Array:

@@ -22,7 +22,7 @@ from detente.instruments import Binding, Ceiling
 from detente.nests import KEYS
 from detente.search import Found, search
 from detente.shock import Shock
-from detente.situation import situation
+from detente.situation import external, situation
 from detente.system import system
 from detente.terms import Situation, Unknowns
 
@@ -73,10 +73,12 @@ _RIGID_MESSAGE = (
 class Equilibrium(eqx.Module):
     """A solved situation. Hats are ratios to the economy's baseline; levels are in units of world factor income.
 
-    wage_change (mobile factors), consumer_price_change, real_income_change, income, deficit, tariff_revenue,
-    export_tax_revenue, rent (what price caps, quotas and held prices leave), margin_income (of hubs, from what goes around
-    sanctions) [country]; factor_price_change (what a sector's factors earn, per unit), price_change (the importer's price
-    index), cost_change, value_added, output, spending [country, sector].
+    wage_change (mobile factors), consumer_price_change, real_income_change, income, deficit, foreign_income (what owners
+    get from abroad, net; within the deficit), tariff_revenue, export_tax_revenue, rent (what price caps, quotas and
+    held prices leave), margin_income (of hubs, from what goes around sanctions) [country];
+    factor_price_change (what a sector's factors
+    earn, per unit), price_change (the importer's price index), cost_change, value_added, output, spending [country,
+    sector].
     use_price_change, use_spending [use, country, sector]: index and spending of producers and of final users, where each
     have an import mix of their own, else None; price_change is then the geometric mean by spending of the baseline.
     bindings: what came of each instrument; trouble: why one does not hold, or no equilibrium was found, where known.
@@ -92,6 +94,7 @@ class Equilibrium(eqx.Module):
     spending: Array
     income: Array
     deficit: Array
+    foreign_income: Array
     tariff_revenue: Array
     export_tax_revenue: Array
     margin_income: Array
@@ -194,7 +197,7 @@ def solve(
     """
     at = situation(economy, shock)
     if shock.instruments:
-        label = components(economy, np.asarray(at.trade_weight))
+        label = components(economy, np.asarray(at.trade_weight), external(at))
         found = _with_instruments(economy, shock.instruments, at, label, tolerance, max_steps)
     else:
         found = settle(economy, at, tolerance, max_steps)
@@ -211,7 +214,7 @@ def settle(economy: Economy, at: Situation, tolerance: float = TOLERANCE, max_st
 
     Raises `InfeasibleError` where closure and weights contradict each other.
     """
-    label = components(economy, np.asarray(at.trade_weight))
+    label = components(economy, np.asarray(at.trade_weight), external(at))
     return _equilibrium(search(economy, at, label, tolerance, max_steps), at, label, economy, tolerance)
 
 
@@ -237,7 +240,7 @@ def _with_instruments(
                 1, 2, 0
             )  # buyers of the first use, then of the other
             refuse_stranded(economy, weight.reshape(-1, len(economy.countries), *weight.shape[1:]))
-            here = components(economy, np.asarray(now.trade_weight))
+            here = components(economy, np.asarray(now.trade_weight), external(now))
         end = search(economy, now, here, INNER * tolerance, max_steps, begin=point)
         found = _equilibrium(end, now, here, economy, tolerance)
         steps, sweeps = steps + end.steps, sweeps + end.sweeps
@@ -360,6 +363,7 @@ def derived(
         "spending": equations.over_uses(spending, at),
         "income": result.income,
         "deficit": result.deficit,
+        "foreign_income": result.foreign_income,
         "tariff_revenue": result.tariff_revenue,
         "export_tax_revenue": result.export_tax_revenue,
         "rent": result.rent,

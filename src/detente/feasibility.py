@@ -30,10 +30,10 @@ def refuse_stranded(economy: Economy, trade_weight: NDArray) -> None:
         )
 
 
-def components(economy: Economy, trade_weight: NDArray) -> NDArray:
+def components(economy: Economy, trade_weight: NDArray, balance: NDArray) -> NDArray:
     """Groups of countries that trade with each other at all, as a label per country [country].
 
-    trade_weight [sector, buyer, exporter].
+    trade_weight [sector, buyer, exporter]; balance [country]: what each spends above its income, as deficits are.
 
     Relative wages between two groups mean nothing, so each keeps its own numéraire. Raises `InfeasibleError` where trade
     balance cannot hold: a group that only buys or only sells while its deficit says otherwise, or a closed group whose
@@ -46,13 +46,13 @@ def components(economy: Economy, trade_weight: NDArray) -> NDArray:
     count, mutual = connected_components(linked, directed=True, connection="strong")
     by_size = np.argsort(np.bincount(mutual), kind="stable")  # name the country cut off, not everyone else
     for group in by_size if count > 1 else ():
-        _refuse_cut_off(economy, linked, mutual == group)
+        _refuse_cut_off(economy, linked, mutual == group, balance)
     return connected_components(linked, directed=False)[1]
 
 
-def _refuse_cut_off(economy: Economy, linked: NDArray, inside: NDArray) -> None:
+def _refuse_cut_off(economy: Economy, linked: NDArray, inside: NDArray, deficit: NDArray) -> None:
     imports, exports = linked[inside][:, ~inside].any(), linked[~inside][:, inside].any()
-    balance = float(np.asarray(economy.deficit)[inside].sum())
+    balance = float(deficit[inside].sum())
     if not imports and not exports:
         stuck, what = abs(balance) > 1e-12, "neither imports nor exports"
     elif imports and not exports:

@@ -165,7 +165,7 @@ class Scenario:
         head = f"{self.name}: {self.title}" if self.title else self.name
         return "\n".join([head, *(f"  · {line}" for line in self.sentences())])
 
-    def shock(self, economy: "Economy") -> Shock:
+    def shock(self, economy: "Economy", stage: Stage | None = None) -> Shock:
         """The changes that the measures make to `economy`'s baseline.
 
         Cuts multiply the trade weight κ̂^(−θ) by (1 − size)/(1 − in_data) where in force and by
@@ -174,8 +174,17 @@ class Scenario:
         data year shows of it, and lets nil flows enter where it leaves more than that year (docs/regime.md).
         Raises `InputError` for a name the economy does not have, a sender that is its own target, the same
         measure in force twice, and a step that does nothing; and for a scenario with outcomes, which is no
-        single situation.
+        single situation. stage: what `staged` gave, where it is known.
         """
+        stage = stage or self.staged(economy)
+        try:
+            around = hubs.resolved(self.evasion, economy, self.focus)
+        except InputError as problem:
+            raise InputError(f"Scenario `{self.name}`: {problem}") from None
+        return replace(stage.shock(self.name), evasion=around)
+
+    def staged(self, economy: "Economy") -> Stage:
+        """What is in force once all steps are taken. Raises `InputError` as `shock` does."""
         if self.outcomes:
             raise InputError(several(self, "situation"))
         stage = Stage(economy, self.regime, self.cuts)
@@ -187,11 +196,7 @@ class Scenario:
             except InputError as problem:
                 place = step.place or f"Scenario `{self.name}`, measure {k + 1}"
                 raise InputError(f"{place}: {problem}") from None
-        try:
-            around = hubs.resolved(self.evasion, economy, self.focus)
-        except InputError as problem:
-            raise InputError(f"Scenario `{self.name}`: {problem}") from None
-        return replace(stage.shock(self.name), evasion=around)
+        return stage
 
 
 def with_producers(scenario: Scenario, rule: str) -> Scenario:

@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from detente.errors import InputError
 from detente.evasion import Evasion
+from detente.holdings import checked_claims
 from detente.instruments import Ceiling
 
 AXES = "[importer, exporter, sector]"
+CLOSED = 1e-12  # to which transfers must sum to zero: rounding of a sum of a hundred numbers below 1
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,9 @@ class Shock:
         fields act on it as on a share.
     instruments: price caps, quotas and producers' rules (`detente.instruments`), which bind or do not.
     endowment_change: change in the quantity of a country's mobile factors [country], or a number for all; 1 is none.
+    claims: share of each host's factor income that is due to each owner abroad [owner, host], in place of the baseline's
+        (`Economy.claims`); None keeps those.
+    transfer: what each country is given, negative where it gives [country], in units of world factor income; sums to zero.
     evasion: hubs through which flows that are cut, made dearer or banned find a way around (see `Evasion`); None is none.
 
     Raises `InputError` (on use, when the shapes are known) naming the first bad cell.
@@ -43,6 +48,8 @@ class Shock:
     weight_change: ArrayLike | None = None
     entry: ArrayLike | None = None
     endowment_change: ArrayLike | None = None
+    claims: ArrayLike | None = None
+    transfer: ArrayLike | None = None
     instruments: Sequence[Ceiling] = ()
     evasion: Evasion | None = None
     name: str = "shock"
@@ -86,6 +93,30 @@ class Shock:
             raise InputError(
                 f"`endowment_change` is {values[n]} for {countries[n]}; expected a finite number above 0, as a ratio to "
                 "the baseline."
+            )
+        return values
+
+    def owed(self, countries: Sequence[str]) -> NDArray | None:
+        """The claims [owner, host], or None where nothing is said."""
+        return None if self.claims is None else checked_claims(self.claims, countries)
+
+    def given(self, countries: Sequence[str]) -> NDArray | None:
+        """The transfers [country], or None where nothing is said."""
+        if self.transfer is None:
+            return None
+        values = np.asarray(self.transfer, dtype=float)
+        if values.shape != (len(countries),):
+            raise InputError(
+                f"`transfer` has shape {values.shape}; expected ({len(countries)},), one for each country."
+            )
+        bad = ~np.isfinite(values)
+        if bad.any():
+            n = int(np.argmax(bad))
+            raise InputError(f"`transfer` is {values[n]} for {countries[n]}; expected a finite number.")
+        if abs(values.sum()) > CLOSED * max(1.0, abs(values).sum()):
+            raise InputError(
+                f"`transfer` sums to {values.sum():.3g} of world factor income; expected 0. What one country is given "
+                "others give: enter it with a minus sign for them."
             )
         return values
 

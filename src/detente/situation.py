@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from detente.economy import Economy
 from detente.evasion import Routes, routes
 from detente.feasibility import refuse_stranded
+from detente.holdings import net_receipts
 from detente.shock import Labels, Shock
 from detente.terms import Factors, Situation, Transit
 
@@ -56,6 +57,7 @@ def situation(economy: Economy, shock: Shock) -> Situation:
     if around is not None:
         transit, sales_weight = _transit(around, sales_weight)
     grown = shock.endowment(economy.countries)
+    claims, transfer = shock.owed(economy.countries), shock.given(economy.countries)
 
     def inner(values: NDArray) -> Array:
         buyers = np.broadcast_to(values, trade_weight.shape).reshape(-1, n, s)
@@ -72,7 +74,9 @@ def situation(economy: Economy, shock: Shock) -> Situation:
         consumption_share=economy.consumption_share,
         value_added=economy.value_added,
         endowment=None if grown is None else jnp.asarray(grown),
-        deficit=economy.deficit,
+        deficit=_unowned(economy),
+        claims=economy.claims if claims is None else jnp.asarray(claims),
+        transfer=None if transfer is None else jnp.asarray(transfer),
         world_income=jnp.asarray(np.asarray(economy.income).sum()),
         trade_elasticity=economy.trade_elasticity,
         substitution=economy.substitution,
@@ -82,6 +86,21 @@ def situation(economy: Economy, shock: Shock) -> Situation:
         transit=transit,
         closure=economy.closure,
     )
+
+
+def _unowned(economy: Economy) -> Array:
+    """The baseline's deficit less income from claims abroad [country]."""
+    if economy.claims is None:
+        return economy.deficit
+    return jnp.asarray(np.asarray(economy.deficit) - net_receipts(economy.claims, economy.value_added))
+
+
+def external(at: Situation) -> NDArray:
+    """What is spent above factor income and revenue at the baseline's incomes: what must go through trade [country]."""
+    found = np.asarray(at.deficit)
+    if at.claims is not None:
+        found = found + net_receipts(at.claims, at.value_added)
+    return found if at.transfer is None else found + np.asarray(at.transfer)
 
 
 def direct_weight(shock: Shock, economy: Economy) -> NDArray:

@@ -1,8 +1,7 @@
 """Situations side by side on a last axis, what they share kept once.
 
 Scenarios of one world differ in few trade weights: those of pairs with a target of sanctions. These are held apart, as
-rows and columns with the axis (`equations.Cross`); the rest, and everything else that is the same in all, stays as it
-is.
+rows and columns with the axis (`terms.Cross`); the rest, and everything else that is the same in all, stays as it is.
 """
 
 from collections.abc import Sequence
@@ -31,6 +30,19 @@ class Stack(NamedTuple):
     has_axis: tuple[bool, ...]
 
 
+class Shape(NamedTuple):
+    """What is held apart even where all share it, so that programs compiled for one stack serve the next.
+
+    apart: indices of countries; own: names of `Situation` fields with an axis.
+    """
+
+    apart: tuple[int, ...] = ()
+    own: tuple[str, ...] = ()
+
+
+ALIKE = Shape()
+
+
 class Part(NamedTuple):
     """Rows [sector, row, exporter] and columns [sector, buyer, column] of one weight, and the rest with zeros there."""
 
@@ -39,13 +51,12 @@ class Part(NamedTuple):
     rest: NDArray
 
 
-def stacked(situations: Sequence[Situation]) -> Stack:
-    """One stack of situations of the same countries, sectors and closure. Duties and re-exports count as nil where
-    absent."""
+def stacked(situations: Sequence[Situation], shape: Shape = ALIKE) -> Stack:
+    """One stack of situations of the same countries, sectors and closure. What is absent from some counts as nil there."""
     alike = _alike(situations)
     first = alike[0]
     weights = {name: [np.asarray(getattr(each, name)) for each in alike] for name in _present(first)}
-    apart = cover(touched(list(weights.values())), len(first.value_added))
+    apart = tuple(sorted({*shape.apart, *cover(touched(list(weights.values())), len(first.value_added))}))
     whole: dict[str, Array] = {}
     if len(apart) > WIDEST:
         cross = None
@@ -64,6 +75,10 @@ def stacked(situations: Sequence[Situation]) -> Stack:
     shared = [_shared(each) for each in zip(*leaves, strict=True)]
     merged = jax.tree.unflatten(jax.tree.structure(bare[0]), [leaf for leaf, _ in shared])
     flags = jax.tree.unflatten(jax.tree.structure(bare[0]), [flag for _, flag in shared])
+    for name in shape.own:
+        if getattr(merged, name) is not None and not getattr(flags, name):
+            whole_axis = jnp.asarray(np.stack([np.asarray(getattr(each, name)) for each in bare], axis=-1))
+            merged, flags = _put(merged, name, whole_axis), _put(flags, name, True)
     weighed = [name in whole for name in WEIGHTS]
     merged = _with(merged, [whole.get(name) for name in WEIGHTS], cross)
     marks = _with(flags, [cross is None if there else None for there in weighed], marks_of(cross))
@@ -246,15 +261,17 @@ def _present(at: Situation) -> list[str]:
 
 
 def _alike(situations: Sequence[Situation]) -> list[Situation]:
-    """The situations with the same weights, re-exports and endowments present in all."""
+    """The situations with the same weights, re-exports, endowments, transfers and claims present in all."""
     duties = any(each.tariff_weight is not None for each in situations)
     sales = any(each.sales_weight is not None for each in situations)
     grown = any(each.endowment is not None for each in situations)
+    given = any(each.transfer is not None for each in situations)
+    owned = any(each.claims is not None for each in situations)
     longest = [each.transit for each in situations if each.transit is not None]
 
     def filled(each: Situation) -> Situation:
-        none = jnp.zeros_like(each.trade_weight)
-        given = {
+        none, nobody = jnp.zeros_like(each.trade_weight), jnp.zeros((len(each.value_added),) * 2)
+        added = {
             "sales_weight": each.trade_weight if sales and each.sales_weight is None else each.sales_weight,
             "tariff_weight": none if duties and each.tariff_weight is None else each.tariff_weight,
             "export_tax_weight": none
@@ -263,13 +280,17 @@ def _alike(situations: Sequence[Situation]) -> list[Situation]:
             "endowment": jnp.ones_like(each.value_added)
             if grown and each.endowment is None
             else each.endowment,
+            "transfer": jnp.zeros_like(each.value_added)
+            if given and each.transfer is None
+            else each.transfer,
+            "claims": nobody if owned and each.claims is None else each.claims,
             "transit": _padded(each.transit, longest) if longest else None,
         }
-        names = tuple(given)
+        names = tuple(added)
         return eqx.tree_at(
             lambda s: tuple(getattr(s, name) for name in names),
             each,
-            tuple(given.values()),
+            tuple(added.values()),
             is_leaf=lambda leaf: leaf is None,
         )
 
@@ -278,15 +299,22 @@ def _alike(situations: Sequence[Situation]) -> list[Situation]:
 
 def _padded(given: Transit | None, among: Sequence[Transit]) -> Transit:
     """Re-exports filled up with nothing to the largest number of cells and hubs among some."""
-    cells, hubs = (max(counts) for counts in zip(*(each.weight.shape for each in among), strict=True))
-    sizes = Transit(*[(cells,)] * 3, (cells, hubs), (cells,), (hubs,))  # pyright: ignore
-    if given is None:
-        given = jax.tree.map(lambda leaf: jnp.zeros((0,) * leaf.ndim, leaf.dtype), among[0])
+    shapes = [max(sizes) for sizes in zip(*(each.weight.shape for each in among), strict=True)]
+    nothing = jax.tree.map(lambda leaf: jnp.zeros((0,) * leaf.ndim, leaf.dtype), among[0])
+    here: Transit = nothing if given is None else given
+    cells, hubs = shapes
 
-    def fill(leaf: Array, size: tuple[int, ...]) -> Array:
+    def fill(leaf: Array, *size: int) -> Array:
         return jnp.pad(leaf, [(0, more - had) for more, had in zip(size, leaf.shape, strict=True)])
 
-    return jax.tree.map(fill, given, sizes, is_leaf=lambda leaf: isinstance(leaf, tuple))
+    return Transit(
+        sector=fill(here.sector, cells),
+        buyer=fill(here.buyer, cells),
+        exporter=fill(here.exporter, cells),
+        weight=fill(here.weight, cells, hubs),
+        rate=fill(here.rate, cells),
+        hub=fill(here.hub, hubs),
+    )
 
 
 def _shared(leaves: Sequence[Array]) -> tuple[Array, bool]:
@@ -295,6 +323,10 @@ def _shared(leaves: Sequence[Array]) -> tuple[Array, bool]:
     if all(leaf is first for leaf in leaves) or all(np.array_equal(leaf, first) for leaf in leaves[1:]):
         return first, False
     return jnp.asarray(np.stack([np.asarray(leaf) for leaf in leaves], axis=-1)), True
+
+
+def _put(at: Situation, name: str, value: object) -> Situation:
+    return eqx.tree_at(lambda s: getattr(s, name), at, value)
 
 
 def _bare(at: Situation) -> Situation:

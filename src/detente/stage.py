@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detente import sizes
+from detente import labels, sizes
 from detente.acts import Imposition, Keeping, Snapback, Suspension
 from detente.board import Board
 from detente.errors import InputError, unknown_name
@@ -128,6 +128,23 @@ class Stage:
     def _holds(self, step: Lifting) -> bool:
         own = any((self._cells(step, m) & (now | gone)).any() for m, _, now, gone in self.imposed)
         return own or self.board.holds(step) or bool(self.law and self.law.holds(step))
+
+    def senders(self, target: str) -> frozenset[str]:
+        """Codes of the countries that have a measure on trade with `target` in force."""
+        countries = self.economy.countries
+        found, at = set(), countries.index(target)
+        if self.law is not None:
+            grid = self.law.grid
+            acting = np.unique(grid.sender[self.law.active & np.isin(grid.target, grid.places([target]))])
+            found = {
+                code for code in countries if code != target and np.isin(grid.places([code]), acting).any()
+            }
+        for measure, _, in_force, _ in self.imposed:
+            for code in set(labels.resolve_countries(measure.by, list(countries))) - {target}:
+                n = countries.index(code)
+                if in_force[n, at].any() or in_force[at, n].any():
+                    found.add(code)
+        return frozenset(found)
 
     def shock(self, name: str) -> Shock:
         """All that is in force as one shock."""

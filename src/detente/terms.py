@@ -1,7 +1,4 @@
-"""What the equations speak of: the unknowns, the situation they are solved in, and what follows from both.
-
-Letters and axes as in `detente.equations`. Arrays of one scenario; nothing here has a scenario axis.
-"""
+"""What the equations speak of, records of arrays: unknowns, the situation, what follows. Letters as in `detente.equations`."""
 
 from typing import NamedTuple
 
@@ -14,8 +11,8 @@ from detente.nests import Costs, Recipe, Substitution
 class Unknowns(NamedTuple):
     """What the solver moves: log ŵ [country], log P̂ [country, sector], X' [buyer, sector], and the premium.
 
-    log_premium: log ŵ_nk − log ŵ_n, by which a sector's factors earn more than the country's [country, sector]; None
-    where every factor is mobile.
+    log_premium: log ŵ_nk − log ŵ_n, by which a sector's factors earn more than the country's [country, sector]; None where
+    every factor is mobile.
     """
 
     log_wage: Array
@@ -42,8 +39,8 @@ class Factors(eqx.Module):
 class Rents(eqx.Module):
     """What buyers pay above what sellers get, by pool: the flows of one sector that one instrument is about.
 
-    weight [pool, buyer, exporter]: part of the trade weight that is rent; to_importer, to_exporter [pool] and
-    to_country [pool, country]: whose it is. sectors: the sector of each pool.
+    weight [pool, buyer, exporter]: part of the trade weight that is rent; to_importer, to_exporter [pool] and to_country
+    [pool, country]: whose it is. sectors: the sector of each pool.
     """
 
     sectors: Array
@@ -56,8 +53,8 @@ class Rents(eqx.Module):
 class Transit(eqx.Module):
     """Goods that go around sanctions through hubs, by flow [cell]; sector, buyer and exporter are indices.
 
-    weight: the part of the trade weight, net of duties, that goes through each hub [cell, hub]; rate: m/(1+m), what
-    part of its value the hub keeps; hub: indices of countries [hub].
+    weight: the part of the trade weight, net of duties, that goes through each hub [cell, hub]; rate: m/(1+m), what part of
+    its value the hub keeps; hub: indices of countries [hub].
     """
 
     sector: Array
@@ -69,8 +66,7 @@ class Transit(eqx.Module):
 
 
 class Strips(NamedTuple):
-    """A weight on some rows [sector, row, exporter] and columns [sector, buyer, column], of which the whole holds
-    zeros."""
+    """A weight on some rows [sector, row, exporter] and columns [sector, buyer, column], of which the whole holds zeros."""
 
     row: Array
     column: Array
@@ -79,8 +75,7 @@ class Strips(NamedTuple):
 class Cross(eqx.Module):
     """The trade weights of a few countries' pairs, held apart from the rest, which many scenarios can then share.
 
-    buyer [row, buyer], exporter [column, exporter]: 1 where a row or column is theirs. A pair in both stands in the
-    row.
+    buyer [row, buyer], exporter [column, exporter]: 1 where a row or column is theirs. A pair in both stands in the row.
     tariff, export_tax are None where no duty exists, sales where sellers get all that buyers pay.
     """
 
@@ -96,9 +91,10 @@ class Situation(eqx.Module):
     """One counterfactual: the baseline's shares and the scenario's trade weights, in the order the products want.
 
     Weights are [sector, buyer, exporter]; tariff and export-tax weights are None where no tariff or export tax exists,
-    sales weights where sellers get all that buyers pay; cross holds some of them apart, or is None. substitution and
-    recipe are None for Cobb–Douglas nests, factors for mobile ones, transit where nothing goes around sanctions,
-    endowment [country] (change in the quantity of mobile factors) where it stays.
+    sales weights where sellers get all that buyers pay; cross holds some of them apart, or is None. substitution and recipe
+    are None for Cobb–Douglas nests, factors for mobile ones, transit where nothing goes around sanctions, endowment
+    [country] (change in the quantity of mobile factors) where it stays. deficit is what the closure moves; claims [owner,
+    host] and transfer [country] are None where nobody owns abroad and nothing is given (see `equations.deficit`).
     """
 
     trade_weight: Array
@@ -112,6 +108,8 @@ class Situation(eqx.Module):
     value_added: Array
     endowment: Array | None
     deficit: Array
+    claims: Array | None
+    transfer: Array | None
     world_income: Array
     trade_elasticity: Array
     substitution: Substitution | None
@@ -126,8 +124,8 @@ class Market(NamedTuple):
     """What wages and prices fix before spending is known.
 
     competitive: a_ij = ĉ_ij^(−θ_j) [sector, exporter]; inverse_access: P̂_nj^(θ_j) [sector, buyer]; factor_income
-    [country]; consumption_share: α' [country, sector]; costs: with nests other than Cobb–Douglas, what demand for
-    inputs follows from.
+    [country]; consumption_share: α' [country, sector]; costs: with nests other than Cobb–Douglas, what demand for inputs
+    follows from.
     """
 
     competitive: Array
@@ -138,8 +136,8 @@ class Market(NamedTuple):
 
 
 class Flows(NamedTuple):
-    """What follows from the unknowns: Y' [country, sector], X' [buyer, sector]; revenue, rents, margins, deficit,
-    income [country]."""
+    """What follows from the unknowns: Y' [country, sector], X' [buyer, sector]; revenue, rents, margins, income from
+    abroad, deficit, income [country]."""
 
     output: Array
     spending: Array
@@ -147,5 +145,6 @@ class Flows(NamedTuple):
     export_tax_revenue: Array
     rent: Array
     margin_income: Array
+    foreign_income: Array
     deficit: Array
     income: Array

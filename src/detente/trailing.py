@@ -1,8 +1,8 @@
 """Functions of one scenario, applied to many that lie side by side on the last axis.
 
 `jax.vmap` does the same and is what everything here falls back on, but it moves the scenarios to the front wherever an
-array of one scenario meets one that all share. Kept last, they are the columns of one matrix: a product of shared
-shares with the prices of all scenarios is a single product of matrices, and nothing is transposed between two of them.
+array of one scenario meets one that all share. Kept last, they are the columns of one matrix: a product of shared shares
+with the prices of all scenarios is a single product of matrices, and nothing is transposed between two of them.
 
 The function is traced once for a single scenario; then each of its operations is given a last axis.
 """

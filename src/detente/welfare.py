@@ -34,6 +34,7 @@ from detente.shock import Labels, Shock
 from detente.situation import situation
 
 PARTS = ("terms_of_trade", "volume_of_trade", "trade_cost", "transfers", "reallocation", "residual")
+ELSEWHERE = ("endowment_change", "claims", "transfer")
 POINTS = 5  # both ends included
 CURVE = 4  # ω^(1/4) is what moves evenly: a polynomial that reaches zero, and no cliff where a weight grows a thousandfold
 
@@ -72,6 +73,11 @@ def split(
         raise InputError(
             f"The welfare split has no part for the rents of `{held[0]}`. `real_income` is exact with instruments too; "
             "for a split, state the measure as a cut, a cost or a duty."
+        )
+    if any(getattr(s, key) is not None for s in (shock_before, shock_after) for key in ELSEWHERE):
+        raise InputError(
+            "The welfare split has no part for capital, claims abroad or transfers (`endowment_change`, `claims`, "
+            "`transfer`). `real_income` is exact with them; for a split, leave them out."
         )
     if points < 2:
         raise InputError(f"`points` is {points}; expected at least 2, the two situations themselves.")
