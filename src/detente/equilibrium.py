@@ -193,12 +193,28 @@ def solve(
     Raises `InputError` (bad cell, user without supplier) and `InfeasibleError` (closure and shock contradict) always.
     """
     at = situation(economy, shock)
+    if not shock.instruments:
+        return settled(economy, at, tolerance, max_steps, throw)
     label = components(economy, np.asarray(at.trade_weight))
-    if shock.instruments:
-        found = _with_instruments(economy, shock.instruments, at, label, tolerance, max_steps)
-    else:
-        found = _equilibrium(search(economy, at, label, tolerance, max_steps), at, label, economy, tolerance)
-    if throw and not found.converged:
+    found = _with_instruments(economy, shock.instruments, at, label, tolerance, max_steps)
+    return _convincing(found, tolerance) if throw else found
+
+
+def settled(
+    economy: Economy,
+    at: Situation,
+    tolerance: float = TOLERANCE,
+    max_steps: int = 80,
+    throw: bool = True,
+) -> Equilibrium:
+    """The equilibrium of a situation that is known to be feasible; see `solve`."""
+    label = components(economy, np.asarray(at.trade_weight))
+    found = _equilibrium(search(economy, at, label, tolerance, max_steps), at, label, economy, tolerance)
+    return _convincing(found, tolerance) if throw else found
+
+
+def _convincing(found: Equilibrium, tolerance: float) -> Equilibrium:
+    if not found.converged:
         raise ConvergenceError(
             f"{found.trouble or found.result.message} Residual {found.residual:.1e} (asked {tolerance:.0e}) after "
             f"{found.steps} steps."
