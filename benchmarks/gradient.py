@@ -9,6 +9,7 @@ differences of whole solves.
 import argparse
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -60,7 +61,9 @@ def timings(economy: Economy, shock: Shock, outcome, repeats: int) -> float:
     warm, adjoint, whole = median(once), median(after), median(both)
     products = gradient(differentiable(economy, shock, found, ("trade_cost",)), outcome)[2]
     line(f"one warm solve, median of {repeats}", f"{1e3 * warm:.1f} ms", f"residual {TOLERANCE:.0e}")
-    line(f"all {slopes.size:,} derivatives after it", f"{1e3 * adjoint:.1f} ms", f"{products} products with Gᵀ")
+    line(
+        f"all {slopes.size:,} derivatives after it", f"{1e3 * adjoint:.1f} ms", f"{products} products with Gᵀ"
+    )
     line("equilibrium and derivatives together", f"{1e3 * whole:.1f} ms")
     ratio = adjoint / warm
     line("derivatives over one solve", f"{ratio:.2f}", f"target ≤ {RATIO}: {verdict(ratio <= RATIO)}")
@@ -81,7 +84,7 @@ def difference(economy: Economy, shock: Shock, target: int, cell: tuple[int, int
     rows = [(worth(h / theta) - worth(-h / theta)) / (2 * h / theta) for h in STEPS]
     for order in range(1, len(STEPS)):
         power = 4**order
-        rows = [(power * fine - rough) / (power - 1) for rough, fine in zip(rows[:-1], rows[1:], strict=True)]
+        rows = [(power * fine - rough) / (power - 1) for rough, fine in pairwise(rows)]
     return rows[0]
 
 
@@ -111,7 +114,9 @@ def agreement(economy: Economy, shock: Shock, outcome, count: int) -> None:
     line("sizes of the entries", f"{abs(known).min():.1e}–{abs(known).max():.1e}", "log income for log cost")
     line("median difference, of each entry itself", f"{median(gaps):.1e}")
     wanted = 0.5 * 10.0**-DIGITS
-    line("largest difference", f"{gaps.max():.1e}", f"target {DIGITS} digits: {verdict(gaps.max() <= wanted)}")
+    line(
+        "largest difference", f"{gaps.max():.1e}", f"target {DIGITS} digits: {verdict(gaps.max() <= wanted)}"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

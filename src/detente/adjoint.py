@@ -289,7 +289,9 @@ def _steered(
 
 
 @partial(jax.jit, static_argnames="outcome")
-def _slopes(at: Differentiable, outcome: Outcome, given: tuple[Array, ...] = ()) -> tuple[Array, Unknowns, Levers]:
+def _slopes(
+    at: Differentiable, outcome: Outcome, given: tuple[Array, ...] = ()
+) -> tuple[Array, Unknowns, Levers]:
     """J, J_z and J_p."""
 
     def value(unknowns: Unknowns, levers: Levers) -> Array:
@@ -362,7 +364,13 @@ def _solved(
     left = goal
     for _ in range(ROUNDS):  # the preconditioner is in single precision: each round gains some seven digits
         change, _ = gmres(
-            operators[0], left, M=operators[1], rtol=max(ROUND, accuracy / 2), atol=0.0, restart=RESTART, maxiter=1
+            operators[0],
+            left,
+            M=operators[1],
+            rtol=max(ROUND, accuracy / 2),
+            atol=0.0,
+            restart=RESTART,
+            maxiter=1,
         )
         found = found + change
         left = goal - product(found)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detente import cli_diff, cli_evidence, cli_horizon, cli_regime, cli_study
+from detente import cli_design, cli_diff, cli_evidence, cli_horizon, cli_regime, cli_study
 from detente.errors import ConvergenceError, DetenteError, InputError
 from detente.terminal import busy, fill, table
 from detente.version import __version__
@@ -37,6 +37,7 @@ app = typer.Typer(
 replicate = typer.Typer(
     help="Published results computed again, beside the published figures.", rich_markup_mode=None
 )
+app.command("design")(cli_design.design)
 app.command("diff")(cli_diff.diff)
 app.command("study")(cli_study.study)
 app.add_typer(cli_horizon.app, name="horizon")

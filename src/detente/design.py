@@ -6,8 +6,8 @@ the target, the cost −Σ EV of the senders. A weighted sum of both has its slo
 ∂J/∂x = −Σ π ∂J/∂(π M) over the instrument's flows (`detente.adjoint`).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -15,7 +15,16 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from detente.adjoint import ACCURACY, WEIGHT, Differentiable, Ground, Levers, differentiable, gradient, ground_of, reweighed
+from detente.adjoint import (
+    ACCURACY,
+    WEIGHT,
+    Differentiable,
+    Levers,
+    differentiable,
+    gradient,
+    ground_of,
+    reweighed,
+)
 from detente.economy import Economy
 from detente.equilibrium import Equilibrium, settled, solve
 from detente.errors import InputError
@@ -79,14 +88,6 @@ class Task:
     def count(self) -> int:
         """The number of instruments."""
         return len(self.flows.sender)
-
-    def shock_of(self, cuts: NDArray) -> Shock:
-        """The shock of departure with these cuts [instrument] on top."""
-        weight = np.ones(self.economy.trade_share.shape)
-        if self.shock.weight_change is not None:
-            weight = weight * np.asarray(self.shock.weight_change, float)
-        weight[self.flows.cells] *= 1 - cuts[self.flows.instrument]
-        return replace(self.shock, weight_change=weight, name="design")
 
     def welfare(self, found: Equilibrium) -> NDArray:
         """Equivalent variation against the situation of departure [country], in money."""
@@ -216,7 +217,9 @@ def _buyers(of: Task, values: NDArray) -> NDArray:
 def _weight(of: Task, cuts: NDArray) -> NDArray:
     """Trade weights at these cuts [sector, buyer, exporter]."""
     flows, weight = of.flows, np.array(of.ready.levers.weight)
-    _buyers(of, weight)[flows.sector, :, flows.importer, flows.exporter] *= (1 - cuts[flows.instrument])[:, None]
+    _buyers(of, weight)[flows.sector, :, flows.importer, flows.exporter] *= (1 - cuts[flows.instrument])[
+        :, None
+    ]
     return weight
 
 
@@ -227,31 +230,70 @@ def _by_cut(of: Task, by: NDArray) -> NDArray:
     return np.bincount(flows.instrument, each, minlength=of.count)
 
 
-def along(of: Task, shocks: Sequence[Shock]) -> NDArray:
-    """Loss of the target and cost of the senders when the shock of departure gives way to each of these, to first order.
+# First order ------------------------------------------------------------------------------------------------
 
-    [shock, 2], in money. Weights count by how far they move, rates too; flows that are nil or banned before count.
+
+class InForce(NamedTuple):
+    """What is cut in the situation of departure, each [sender, exports or imports, sector].
+
+    cut: part of the weight of the sender's flows that measures remove; loss, cost: what ending that would take off the
+    target's loss and off the senders' cost, to first order in weights, in money.
     """
-    kinds = (WEIGHT, "tariff", "export_tax")
-    at = differentiable(of.economy, of.shock, of.start, kinds)
-    by = [
-        gradient(at, weighed_income, (jnp.asarray(of.weights(*each)),))[1] for each in ((1.0, 0.0), (0.0, 1.0))
-    ]
+
+    cut: NDArray
+    loss: NDArray
+    cost: NDArray
+
+
+def in_force(of: Task, free: Shock) -> InForce:
+    """The cuts that the situation of departure makes where `free` makes none, and what ending each would undo."""
+    now, then = (_direct(of, shock) for shock in (of.shock, free))
+    moved = then - now
+    by = _both(of, of.ready)
+    effects = [-(np.asarray(each.weight) * moved) for each in by]
+    lost, whole, loss, cost = (_by_sender(of, values) for values in (np.maximum(moved, 0), then, *effects))
+    return InForce(np.divide(lost, whole, out=np.zeros_like(lost), where=whole > 0), loss, cost)
+
+
+def along(of: Task, shocks: Iterable[Shock]) -> NDArray:
+    """What the target's loss and the senders' cost gain when the shock of departure gives way to each of these [shock, 2].
+
+    To first order, in money. Weights count by how far they move, rates too; flows that are nil or banned at first count.
+    """
+    at = differentiable(of.economy, of.shock, of.start, (WEIGHT, "tariff", "export_tax"))
+    by, was = _both(of, at), _direct(of, of.shock)
     found = []
     for shock in shocks:
-        ground = ground_of(of.economy, shock, True)
-        found.append([_along(each, at, ground) for each in by])
-    return np.array(found).reshape(-1, 2)
+        to = ground_of(of.economy, shock, True)
+        moves = {"weight": _direct(of, shock) - was}
+        for rate in ("tariff", "export_tax"):
+            moves[rate] = np.asarray(getattr(to, rate)) - np.asarray(getattr(at.ground, rate))
+        found.append(
+            [sum((np.asarray(getattr(each, k)) * by_how).sum() for k, by_how in moves.items()) for each in by]
+        )
+    return np.array(found, float).reshape(-1, 2)
 
 
-def _along(by: Levers, at: Differentiable, to: Ground) -> float:
-    """⟨slopes, moves⟩; costs move weights by κ̂^(−θ) against what they are."""
-    was, uses = at.ground, to.weight.shape[1] // to.weight.shape[2]
+def _both(of: Task, at: Differentiable) -> list[Levers]:
+    """Slopes of the target's loss and of the senders' cost by the levers of `at`."""
+    sums = (1.0, 0.0), (0.0, 1.0)
+    return [gradient(at, weighed_income, (jnp.asarray(of.weights(*each)),))[1] for each in sums]
+
+
+def _direct(of: Task, shock: Shock) -> NDArray:
+    """π M κ̂^(−θ) without duties [sector, buyer, exporter], over the κ̂^(−θ) of the departure."""
+    ground, was = ground_of(of.economy, shock, False), of.ready.ground
     theta = np.asarray(was.at.trade_elasticity)[:, None, None]
-    dearer = np.exp(-theta * (np.asarray(to.log_cost) - np.asarray(was.log_cost)))
-    moved = np.asarray(to.weight) * np.tile(dearer, (1, uses, 1)) - np.asarray(was.weight)
-    total = float((np.asarray(by.weight) * moved).sum())
-    for name in ("tariff", "export_tax"):
-        now, before = np.asarray(getattr(to, name)), np.asarray(getattr(was, name))
-        total += float((np.asarray(getattr(by, name)) * (now - before)).sum())
-    return total
+    dearer = np.exp(-theta * (np.asarray(ground.log_cost) - np.asarray(was.log_cost)))
+    weight = np.asarray(ground.weight)
+    return weight * np.tile(dearer, (1, weight.shape[1] // weight.shape[2], 1))
+
+
+def _by_sender(of: Task, values: NDArray) -> NDArray:
+    """Values over flows [sector, buyer, exporter] summed [sender, exports or imports, sector]."""
+    whole = _buyers(of, values).sum(axis=1)
+    sides = [
+        [whole[:, of.target, list(members)].sum(axis=1), whole[:, list(members), of.target].sum(axis=1)]
+        for members in of.senders
+    ]
+    return np.array(sides)

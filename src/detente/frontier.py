@@ -1,10 +1,10 @@
 """The most pressure for each cost: cuts that no others beat, found by their slopes.
 
-At a price μ, in dollars of the target's loss that a dollar of own cost must bring, the cuts minimise −loss + μ · cost within
-their bounds (L-BFGS-B: Byrd, Lu, Nocedal & Zhu 1995, SIAM Journal on Scientific Computing 16:5). The minima at falling
-prices trace the frontier as far as it is concave; where it is not, they jump. Loss and cost are not concave in cuts, so a
-minimum may be local: each price begins from several starts, the best of all that was found for any price counts, and the
-spread of the starts is told.
+At a price μ, in dollars of the target's loss that a dollar of own cost must bring, the cuts minimise −loss + μ · cost
+within their bounds (L-BFGS-B: Byrd, Lu, Nocedal & Zhu 1995, SIAM Journal on Scientific Computing 16:5). The minima at
+falling prices trace the frontier as far as it is concave; where it is not, they jump. Loss and cost are not concave in
+cuts, so a minimum may be local: each price begins from several starts, the best of all that was found for any price
+counts, and the spread of the starts is told.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,7 +48,11 @@ class Frontier:
 
 
 def frontier(
-    of: Task, points: int = 9, starts: int = 3, seed: int = 0, progress: Callable[[str], None] = lambda text: None
+    of: Task,
+    points: int = 9,
+    starts: int = 3,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Frontier:
     """The frontier at prices that spread its points evenly over own cost, to first order; the last price is nil.
 
@@ -179,7 +183,7 @@ def _spent(path: Callable[[float], Point], budget: float, low: float, high: floa
         return seen[-1].cost - budget * (1 - BUDGET / 2)
 
     if over(low) < 0 < over(high):
-        brentq(over, low, high, xtol=1e-12, rtol=1e-12, maxiter=60, disp=False)
+        brentq(over, low, high, xtol=1e-12, maxiter=60, disp=False)
     return max((each for each in seen if each.cost <= budget), key=lambda each: each.loss, default=seen[0])
 
 
