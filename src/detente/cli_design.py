@@ -113,10 +113,10 @@ def _print(found: "Plan") -> None:
         typer.echo(f"\nThe same by measure of law\n\n{_law(found)}\n\n{_check(found)}")
 
 
-def _number(value: float | None) -> str:
-    from detente.digits import format_usd
+def _number(value: float | None, digits: int = 2) -> str:
+    from detente.digits import format_number
 
-    return "–" if value is None else format_usd(value, sign=False)
+    return "–" if value is None else format_number(value, digits=digits, sign=False)
 
 
 def _margin(at: "Compared", rule: str) -> str:
@@ -124,7 +124,7 @@ def _margin(at: "Compared", rule: str) -> str:
     other = at.rules[rule]
     if other is None or other.loss <= 0:
         return "–"
-    return f"{_number(other.loss)}, × {at.point.loss / other.loss:.2f}"
+    return f"{_number(other.loss, 3)}, × {at.point.loss / other.loss:.2f}"
 
 
 def _frontier(found: "Plan", goal: str) -> str:
@@ -138,8 +138,8 @@ def _frontier(found: "Plan", goal: str) -> str:
     )
     rows = [
         (
-            _number(each.point.cost),
-            _number(each.point.loss),
+            _number(each.point.cost, 3),
+            _number(each.point.loss, 3),
             f"{each.price:.2f}",
             _margin(each, "uniform"),
             _margin(each, "proportional"),
@@ -155,15 +155,15 @@ def _budget(found: "Plan", goal: str) -> str:
     at, rules = found.chosen.point, found.chosen.rules
     full, none = (at.cuts > found.task.most - 0.01).sum(), (at.cuts < 0.01).sum()
     others = [
-        f"{name} cuts {_number(other.loss)} ({_number(at.loss - other.loss)} less)"
+        f"{name} cuts {_number(other.loss, 3)}, which is {_number(at.loss - other.loss)} less"
         for name, other in rules.items()
         if other is not None
     ]
+    own = ", ".join(f"{name} {_number(cost)}" for name, cost in found.own(at).items())
+    compared = f" For no more than that, {', and '.join(others)}." if others else ""
     text = (
-        f"Within a budget of {found.budget:g}: {goal} loses {_number(at.loss)} for an own cost of {_number(at.cost)}; "
-        f"for no more than that, {' and '.join(others)}. {full} cuts are at their largest, {none} are nil. Cost by sender: "
-        + ", ".join(f"{name} {_number(cost)}" for name, cost in found.own(at).items())
-        + "."
+        f"Within a budget of {found.budget:g}: {goal} loses {_number(at.loss, 3)} for an own cost of "
+        f"{_number(at.cost, 3)}.{compared} {full} cuts are at their largest, {none} are nil. Cost by sender: {own}."
     )
     return fill(text)
 
@@ -176,7 +176,7 @@ def _flow(row: "Row") -> str:
 
 
 def _per_dollar(row: "Row | LawRow") -> str:
-    return _number(row.loss / row.cost).replace("-", "−") if row.cost > 0 else "no cost"
+    return _number(row.loss / row.cost) if row.cost > 0 else "no cost"
 
 
 def _next(found: "Plan") -> str:
