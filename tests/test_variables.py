@@ -136,8 +136,9 @@ def test_a_shock_takes_the_axes_said_and_no_others(economy: Economy, name: str):
     kind = bool if name == "blocked" else float
     nothing = kind is bool or name == "entry"  # which is refused where there is a flow
     situation(economy, Shock(**{name: np.zeros(axes, kind) if nothing else np.ones(axes)}))
+    other = axes[::-1] if len(axes) > 1 else (axes[0] + 1,)
     with pytest.raises(InputError, match=name):
-        situation(economy, Shock(**{name: np.ones(axes[::-1], kind)}))
+        situation(economy, Shock(**{name: np.ones(other, kind)}))
 
 
 def test_outcome(outcome: Outcome, evaded: Outcome):
