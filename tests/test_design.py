@@ -1,6 +1,7 @@
 """The cheapest pressure: slopes against differences, the frontier against brute force and rules of thumb."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -256,6 +257,9 @@ def test_the_command(tmp_path, hand):
     content = json.loads((out / "design.json").read_text("utf-8"))
     assert content["budget"]["cost"] <= 5
     assert content["budget"]["loss"] > content["budget"]["uniform"]["loss"]
+    page = (Path(__file__).parents[1] / "docs" / "design.md").read_text("utf-8").split("## JSON")[1]
+    assert all(re.search(rf"[|,] {key}[ ,]", page) for key in content)
+    assert all(f"`{key}`" in page for part in ("next", "frontier") for key in content[part][0])
     assert len((out / "cuts.csv").read_text("utf-8").splitlines()) == content["instruments"] + 1
 
 

@@ -99,7 +99,7 @@ def differentiable(
         raise ConvergenceError(
             f"{found.result.message} Without an equilibrium (residual {found.residual:.1e}) there is no derivative."
         )
-    ground = ground_of(economy, shock, "tariff" in kinds or "export_tax" in kinds)
+    ground = ground_of(economy, shock, "tariff" in kinds or "export_tax" in kinds, found.situation)
     at = ground.at
     given = {
         "log_cost": ground.log_cost if "trade_cost" in kinds else None,
@@ -125,8 +125,11 @@ def reweighed(at: Differentiable, weight: Array) -> tuple[Situation, Callable[[E
     )
 
 
-def ground_of(economy: Economy, shock: Shock, duties: bool) -> Ground:
-    """Weights, costs and rates that a shock sets; rates where there are any, or with `duties`. Raises `InputError`."""
+def ground_of(economy: Economy, shock: Shock, duties: bool, at: Situation | None = None) -> Ground:
+    """Weights, costs and rates that a shock sets; rates where there are any, or with `duties`. Raises `InputError`.
+
+    at: the shock's situation, where it is known.
+    """
     labels = Labels(economy.countries, economy.sectors)
     n, s = len(economy.countries), len(economy.sectors)
     shape = (n, n, s)
@@ -155,7 +158,7 @@ def ground_of(economy: Economy, shock: Shock, duties: bool) -> Ground:
         tariff, tax = (inner(rate(now, before)) for now, before in zip(new, old, strict=True))
         was = [np.zeros(shape) if before is None else np.asarray(before) for before in old]
         duty = inner((1 + was[0]) * (1 + was[1]))
-    at = situation(economy, shock)
+    at = situation(economy, shock) if at is None else at
     empty = ("trade_weight", "sales_weight", "tariff_weight", "export_tax_weight")
     bare = eqx.tree_at(
         lambda each: tuple(getattr(each, name) for name in empty),
