@@ -25,6 +25,7 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.solve
+	$(BIN)/python -m benchmarks.gradient
 	$(BIN)/python -m benchmarks.robustness
 
 $(VENV)/.run: pyproject.toml constraints.txt

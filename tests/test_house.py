@@ -37,8 +37,8 @@ def test_every_public_name_is_there():
 
 def test_no_compiled_function_calls_lapack():
     """Two LAPACK calls side by side hang on small machines (see `numerics`): the engine's arrays never go there."""
-    engine = "solver together response system nests equations situation search equilibrium adjoint batch stack trailing"
-    for name in engine.split():
+    names = "solver together response system nests equations situation search equilibrium adjoint batch stack trailing"
+    for name in [*names.split(), "design", "frontier"]:
         text = (ROOT / "src" / "detente" / f"{name}.py").read_text(encoding="utf-8")
         assert "jnp.linalg" not in text
         assert "jax.scipy" not in text

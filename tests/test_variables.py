@@ -9,6 +9,7 @@ import pytest
 from detente import equations, labels
 from detente.calibration import calibrate
 from detente.decomposition import first_order
+from detente.derivatives import DIMS, UNITS
 from detente.economy import Economy
 from detente.equilibrium import Equilibrium
 from detente.errors import InputError
@@ -139,6 +140,7 @@ def test_a_shock_takes_the_axes_said_and_no_others(economy: Economy, name: str):
     nothing = kind is bool or name in zeros
     other = axes[::-1] if axes != axes[::-1] else tuple(size + 1 for size in axes)
     situation(economy, Shock(**{name: np.zeros(axes, kind) if nothing else np.ones(axes)}))
+    other = axes[::-1] if len(axes) > 1 else (axes[0] + 1,)
     with pytest.raises(InputError, match=name):
         situation(economy, Shock(**{name: np.ones(other, kind)}))
 
@@ -160,6 +162,11 @@ def test_the_split_has_the_parts_said(world: World):
     assert {row["axes"] for row in rows.values()} == {" ".join(map(str, found["real_income"].dims))}
     units = ", or ".join(found[name].attrs["units"] for name in ("real_income", "equivalent_variation"))
     assert {row["unit"] for row in rows.values()} == {units}
+
+
+def test_derivatives():
+    found = {kind: (" ".join(dims), UNITS[kind]) for kind, dims in DIMS.items()}
+    assert found == {name: (row["axes"], row["unit"]) for name, row in named("Derivatives").items()}
 
 
 @pytest.mark.parametrize("key", FORMULAE)

@@ -36,14 +36,15 @@ ROUND = 1e-6  # reduction of the residual in one round
 ROUNDS, RESTART = 6, 80  # of GMRES
 SOLVED = 1e-8  # residual above which there is no equilibrium to differentiate
 
-Outcome = Callable[[dict[str, Any]], Array]
+Outcome = Callable[..., Array]
 
 
 class Levers(eqx.Module):
     """What derivatives are taken by; None where they are not.
 
     log_cost: log d̂ [sector, importer, exporter]; tariff, export_tax: ad-valorem rates there; log_trade_elasticity:
-    log θ [sector]; log_endowment: log L̂ [country]; substitution: the elasticities of the nests.
+    log θ [sector]; log_endowment: log L̂ [country]; substitution: the elasticities of the nests. weight: the trade weight
+    π M without costs and duties [sector, buyer, exporter], of which flows that are banned or nil have a slope too.
     """
 
     log_cost: Array | None = None
@@ -52,9 +53,10 @@ class Levers(eqx.Module):
     log_trade_elasticity: Array | None = None
     log_endowment: Array | None = None
     substitution: Substitution | None = None
+    weight: Array | None = None
 
 
-class _Ground(eqx.Module):
+class Ground(eqx.Module):
     """What stays while levers move. weight: trade weights without costs and duties [sector, buyer, exporter]."""
 
     at: Situation
@@ -72,17 +74,18 @@ class Differentiable(NamedTuple):
 
     unknowns: Unknowns
     levers: Levers
-    ground: _Ground
+    ground: Ground
     made: Preconditioner
 
 
 KINDS = ("trade_cost", "tariff", "export_tax", "trade_elasticity", "endowment", "substitution")
+WEIGHT = "weight"
 
 
 def differentiable(
     economy: Economy, shock: Shock, found: Equilibrium, kinds: tuple[str, ...]
 ) -> Differentiable:
-    """The equilibrium with levers of some kinds (of `KINDS`) at the values they have in it.
+    """The equilibrium with levers of some kinds (of `KINDS`, or `WEIGHT`) at the values they have in it.
 
     Raises `InputError` where the shock has instruments or evasion, whose wedges and routes are no smooth functions of
     trade costs, and `ConvergenceError` where `found` is no equilibrium.
@@ -96,7 +99,7 @@ def differentiable(
         raise ConvergenceError(
             f"{found.result.message} Without an equilibrium (residual {found.residual:.1e}) there is no derivative."
         )
-    ground = _ground(economy, shock, "tariff" in kinds or "export_tax" in kinds)
+    ground = ground_of(economy, shock, "tariff" in kinds or "export_tax" in kinds, found.situation)
     at = ground.at
     given = {
         "log_cost": ground.log_cost if "trade_cost" in kinds else None,
@@ -107,11 +110,26 @@ def differentiable(
         if "endowment" in kinds
         else None,
         "substitution": at.substitution if "substitution" in kinds else None,
+        "weight": ground.weight if WEIGHT in kinds else None,
     }
     return Differentiable(_unknowns(found), Levers(**given), ground, baseline_preconditioner(economy))
 
 
-def _ground(economy: Economy, shock: Shock, duties: bool) -> _Ground:
+def reweighed(at: Differentiable, weight: Array) -> tuple[Situation, Callable[[Equilibrium], Differentiable]]:
+    """The situation with other trade weights [sector, buyer, exporter], all else as in `at`, which has them as levers;
+    and what makes its equilibrium ready for derivatives.
+    """
+    levers = eqx.tree_at(lambda each: each.weight, at.levers, weight)
+    return _situation_at(levers, at.ground), lambda found: Differentiable(
+        _unknowns(found), levers, at.ground, at.made
+    )
+
+
+def ground_of(economy: Economy, shock: Shock, duties: bool, at: Situation | None = None) -> Ground:
+    """Weights, costs and rates that a shock sets; rates where there are any, or with `duties`. Raises `InputError`.
+
+    at: the shock's situation, where it is known.
+    """
     labels = Labels(economy.countries, economy.sectors)
     n, s = len(economy.countries), len(economy.sectors)
     shape = (n, n, s)
@@ -140,7 +158,7 @@ def _ground(economy: Economy, shock: Shock, duties: bool) -> _Ground:
         tariff, tax = (inner(rate(now, before)) for now, before in zip(new, old, strict=True))
         was = [np.zeros(shape) if before is None else np.asarray(before) for before in old]
         duty = inner((1 + was[0]) * (1 + was[1]))
-    at = situation(economy, shock)
+    at = situation(economy, shock) if at is None else at
     empty = ("trade_weight", "sales_weight", "tariff_weight", "export_tax_weight")
     bare = eqx.tree_at(
         lambda each: tuple(getattr(each, name) for name in empty),
@@ -149,7 +167,7 @@ def _ground(economy: Economy, shock: Shock, duties: bool) -> _Ground:
         is_leaf=lambda leaf: leaf is None,
     )
     log_cost = inner(np.zeros(shape) if cost is None else np.log(cost))
-    return _Ground(bare, inner(weight), log_cost, tariff, tax, duty, economy.income, final_part(economy))
+    return Ground(bare, inner(weight), log_cost, tariff, tax, duty, economy.income, final_part(economy))
 
 
 def _unknowns(found: Equilibrium) -> Unknowns:
@@ -164,7 +182,7 @@ def _unknowns(found: Equilibrium) -> Unknowns:
     return Unknowns(log_wage, jnp.log(price), spending, premium)
 
 
-def _at(levers: Levers, ground: _Ground) -> Situation:
+def _at(levers: Levers, ground: Ground) -> Situation:
     """The situation at these levers; Armington weights are π M κ̂^(−θ) as in `detente.situation`."""
     theta = (
         ground.at.trade_elasticity
@@ -172,7 +190,8 @@ def _at(levers: Levers, ground: _Ground) -> Situation:
         else jnp.exp(levers.log_trade_elasticity)
     )
     log_cost = ground.log_cost if levers.log_cost is None else levers.log_cost
-    uses = ground.weight.shape[1] // ground.weight.shape[2]
+    weight = ground.weight if levers.weight is None else levers.weight
+    uses = weight.shape[1] // weight.shape[2]
 
     def for_buyers(values: Array) -> Array:
         return jnp.tile(values, (1, uses, 1))
@@ -180,14 +199,14 @@ def _at(levers: Levers, ground: _Ground) -> Situation:
     power = theta[:, None, None]
     sales = tariff_part = tax_part = None
     if ground.old_duty is None:
-        trade = ground.weight * for_buyers(jnp.exp(-power * log_cost))
+        trade = weight * for_buyers(jnp.exp(-power * log_cost))
     else:
         t = ground.tariff if levers.tariff is None else levers.tariff
         e = ground.export_tax if levers.export_tax is None else levers.export_tax
         assert t is not None
         assert e is not None
         duty = (1 + t) * (1 + e)
-        trade = ground.weight * for_buyers(jnp.exp(-power * (log_cost + jnp.log(duty / ground.old_duty))))
+        trade = weight * for_buyers(jnp.exp(-power * (log_cost + jnp.log(duty / ground.old_duty))))
         sales, tariff_part = trade / for_buyers(duty), trade * for_buyers(t / (1 + t))
         tax_part = trade * for_buyers(e / duty)
     values = {
@@ -204,7 +223,7 @@ def _at(levers: Levers, ground: _Ground) -> Situation:
     )
 
 
-def _system(levers: Levers, ground: _Ground) -> TradeSystem:
+def _system(levers: Levers, ground: Ground) -> TradeSystem:
     n = ground.at.value_added.shape[0]
     return system(_at(levers, ground), np.zeros(n, int))
 
@@ -251,6 +270,9 @@ def _system_of(at: Differentiable) -> TradeSystem:
     return _system(at.levers, at.ground)
 
 
+_situation_at = jax.jit(_at)
+
+
 @jax.jit
 def _product(linear: Callable[[Unknowns], Any], vector: Array, like: Unknowns) -> Array:
     return ravel_pytree(linear(ravel_pytree(like)[1](vector)))[0]
@@ -270,12 +292,14 @@ def _steered(
 
 
 @partial(jax.jit, static_argnames="outcome")
-def _slopes(at: Differentiable, outcome: Outcome) -> tuple[Array, Unknowns, Levers]:
+def _slopes(
+    at: Differentiable, outcome: Outcome, given: tuple[Array, ...] = ()
+) -> tuple[Array, Unknowns, Levers]:
     """J, J_z and J_p."""
 
     def value(unknowns: Unknowns, levers: Levers) -> Array:
         found = derived(unknowns, _at(levers, at.ground), at.ground.income, at.ground.final)
-        return outcome(found)
+        return outcome(found, *given)
 
     worth, (by_unknowns, by_levers) = jax.value_and_grad(value, argnums=(0, 1))(at.unknowns, at.levers)
     return worth, by_unknowns, by_levers
@@ -287,14 +311,17 @@ def _along_levers(at: Differentiable, weights: Unknowns) -> Levers:
     return jax.vjp(lambda p: _gaps(at.unknowns, _system(p, at.ground)), at.levers)[1](weights)[0]
 
 
-def gradient(at: Differentiable, outcome: Outcome) -> tuple[float, Levers, int]:
+def gradient(
+    at: Differentiable, outcome: Outcome, given: tuple[Array, ...] = (), accuracy: float = ACCURACY
+) -> tuple[float, Levers, int]:
     """Value of an outcome, its derivative by every lever, and the products with the Jacobian that it took.
 
     outcome: a function of the fields of `Equilibrium` by name, as JAX arrays, that returns one number; the same object
-    in each call, as it is compiled. Raises `ConvergenceError` where the linear solve stops short.
+    in each call, as it is compiled. given: what else it takes, arrays that may differ from call to call. accuracy: of the
+    linear solve, relative. Raises `ConvergenceError` where it stops short.
     """
-    worth, by_unknowns, by_levers = _slopes(at, outcome)
-    weights, count = _solved(at, by_unknowns, transposed=True)
+    worth, by_unknowns, by_levers = _slopes(at, outcome, given)
+    weights, count = _solved(at, by_unknowns, transposed=True, accuracy=accuracy)
     indirect = _along_levers(at, weights)
     return float(worth), jax.tree.map(lambda direct, through: direct - through, by_levers, indirect), count
 
@@ -315,7 +342,9 @@ def sensitivity(at: Differentiable, direction: Levers) -> tuple[dict[str, Array]
     return jax.jvp(fields, (at.unknowns, at.levers), (moves, direction))[1], count
 
 
-def _solved(at: Differentiable, right: Unknowns, *, transposed: bool) -> tuple[Unknowns, int]:
+def _solved(
+    at: Differentiable, right: Unknowns, *, transposed: bool, accuracy: float = ACCURACY
+) -> tuple[Unknowns, int]:
     flat, shape = ravel_pytree(right)
     size, count = flat.size, 0
     linear = _pull(at) if transposed else _push(at)
@@ -338,17 +367,23 @@ def _solved(at: Differentiable, right: Unknowns, *, transposed: bool) -> tuple[U
     left = goal
     for _ in range(ROUNDS):  # the preconditioner is in single precision: each round gains some seven digits
         change, _ = gmres(
-            operators[0], left, M=operators[1], rtol=ROUND, atol=0.0, restart=RESTART, maxiter=1
+            operators[0],
+            left,
+            M=operators[1],
+            rtol=max(ROUND, accuracy / 2),
+            atol=0.0,
+            restart=RESTART,
+            maxiter=1,
         )
         found = found + change
         left = goal - product(found)
-        if np.linalg.norm(left) <= ACCURACY * scale:
+        if np.linalg.norm(left) <= accuracy * scale:
             break
     left = np.linalg.norm(left)
-    if not left <= ACCURACY * scale:
+    if not left <= accuracy * scale:
         raise ConvergenceError(
             f"The linear solve behind the derivative stopped at a relative residual of {left / scale:.1e} "
-            f"(asked {ACCURACY:.0e}) after {count} products. The equilibrium may be close to one where a country's income "
+            f"(asked {accuracy:.0e}) after {count} products. The equilibrium may be close to one where a country's income "
             "or a sector's supply vanishes; take the derivative at a smaller shock."
         )
     return shape(jnp.asarray(found)), count

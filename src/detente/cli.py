@@ -16,6 +16,7 @@ import typer
 
 from detente import (
     cli_coalition,
+    cli_design,
     cli_diff,
     cli_draws,
     cli_evidence,
@@ -47,6 +48,7 @@ replicate = typer.Typer(
     help="Published results computed again, beside the published figures.", rich_markup_mode=None
 )
 app.command("coalition")(cli_coalition.coalition)
+app.command("design")(cli_design.design)
 app.command("diff")(cli_diff.diff)
 app.command("path")(cli_path.path)
 app.command("study")(cli_study.study)

@@ -196,26 +196,36 @@ def solve(
     Raises `InputError` (bad cell, user without supplier) and `InfeasibleError` (closure and shock contradict) always.
     """
     at = situation(economy, shock)
-    if shock.instruments:
-        label = components(economy, np.asarray(at.trade_weight), external(at))
-        found = _with_instruments(economy, shock.instruments, at, label, tolerance, max_steps)
-    else:
-        found = settle(economy, at, tolerance, max_steps)
-    if throw and not found.converged:
+    if not shock.instruments:
+        return settle(economy, at, tolerance, max_steps, throw)
+    label = components(economy, np.asarray(at.trade_weight), external(at))
+    found = _with_instruments(economy, shock.instruments, at, label, tolerance, max_steps)
+    return _convincing(found, tolerance) if throw else found
+
+
+def settle(
+    economy: Economy,
+    at: Situation,
+    tolerance: float = TOLERANCE,
+    max_steps: int = 80,
+    throw: bool = False,
+) -> Equilibrium:
+    """The equilibrium of a situation of `economy` without instruments; see `solve`.
+
+    Raises `InfeasibleError` where closure and weights contradict each other, and with `throw` what `solve` raises.
+    """
+    label = components(economy, np.asarray(at.trade_weight), external(at))
+    found = _equilibrium(search(economy, at, label, tolerance, max_steps), at, label, economy, tolerance)
+    return _convincing(found, tolerance) if throw else found
+
+
+def _convincing(found: Equilibrium, tolerance: float) -> Equilibrium:
+    if not found.converged:
         raise ConvergenceError(
             f"{found.trouble or found.result.message} Residual {found.residual:.1e} (asked {tolerance:.0e}) after "
             f"{found.steps} steps."
         )
     return found
-
-
-def settle(economy: Economy, at: Situation, tolerance: float = TOLERANCE, max_steps: int = 80) -> Equilibrium:
-    """The equilibrium of a situation of `economy` without instruments, whatever its residual; see `solve`.
-
-    Raises `InfeasibleError` where closure and weights contradict each other.
-    """
-    label = components(economy, np.asarray(at.trade_weight), external(at))
-    return _equilibrium(search(economy, at, label, tolerance, max_steps), at, label, economy, tolerance)
 
 
 def _with_instruments(
