@@ -1,4 +1,4 @@
-"""What the equations speak of, as records of arrays: unknowns, the situation, what follows. Letters: `detente.equations`."""
+"""What the equations speak of, as records of arrays: unknowns, the situation, what follows from them."""
 
 from typing import NamedTuple
 
