@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detente.bench_game import GAME
+from detente.bench_path import PATH
 from detente.bench_trade import TRADE
 from detente.calibration import calibrate
 from detente.catalogue import Catalogue, load_catalogue
+from detente.course import Settings as Pace
 from detente.economy import Economy
 from detente.equilibrium import TOLERANCE, Equilibrium, solve
 from detente.errors import DetenteError, InputError, unknown_name
@@ -28,10 +30,12 @@ from detente.scenario import Scenario
 from detente.senders import Coalition, coalition
 from detente.shock import Shock
 from detente.sizes import CENTRAL
+from detente.transition import Transition, simulate_path
 from detente.world import World
 
 COALITIONS = 1e-9  # tolerance of their equilibria: a thousand of them a setting
-MODEL: dict[str, Callable[..., float]] = TRADE | GAME
+YEARS = range(2022, 2036)  # of paths
+MODEL: dict[str, Callable[..., float]] = TRADE | GAME | PATH
 
 
 @dataclass
@@ -56,6 +60,7 @@ class Bench:
         self._sides: dict[tuple[Setting, str], Solved] = {}
         self._outcomes: dict[tuple[Setting, str, str], Outcome] = {}
         self._coalitions: dict[tuple[Setting, str], Coalition] = {}
+        self._transitions: dict[tuple[Any, ...], Transition] = {}
         self._values: dict[tuple[str, Setting], float] = {}
         self._account = Account()
 
@@ -88,6 +93,24 @@ class Bench:
             self._account.note_coalition(found)
         return self._coalitions[key]
 
+    def transition(
+        self, setting: Setting, scenario: str, against: str, lift_years: tuple[int, ...], chance: float
+    ) -> Transition:
+        """The paths of a scenario lifted in some years, or with a chance of reversal a year, at a setting."""
+        key = setting, scenario, against, lift_years, chance
+        if key not in self._transitions:
+            sides = [self._situation(setting, name) for name in (scenario, against)]
+            found = self._transitions[key] = simulate_path(
+                self._economy(setting),
+                *sides,
+                years=YEARS,
+                settings=Pace(reversal=chance),
+                lift_years=lift_years,
+                tolerance=COALITIONS,
+            )
+            self._account.note_paths(len(found.names))
+        return self._transitions[key]
+
     def _economy(self, setting: Setting) -> Economy:
         behaviour = _behaviour(setting)
         if behaviour not in self._economies:
@@ -114,7 +137,7 @@ class Bench:
             for key in wanted[setting]:
                 with suppress(DetenteError):  # raised again when a claim asks for it
                     self._values[key, setting] = self._value(entries[key], setting)
-            for kept in (self._sides, self._outcomes, self._coalitions):
+            for kept in (self._sides, self._outcomes, self._coalitions, self._transitions):
                 for each in [each for each in kept if each[0] == setting]:
                     del kept[each]
 
@@ -184,7 +207,8 @@ class Account:
     """What was computed and how well, kept when the results themselves are gone."""
 
     def __init__(self):
-        self.converged, self.residual, self.comparisons, self.coalitions = True, 0.0, 0, 0
+        self.converged, self.residual = True, 0.0
+        self.comparisons, self.coalitions, self.paths = 0, 0, 0
         self.situations: dict[str, Scenario] = {}
         self.elasticities: dict[str, str] = {}
         self.data: dict[str, Any] = {}
@@ -207,6 +231,11 @@ class Account:
         self.converged &= not found.messages
         self.residual = max(self.residual, found.residual)
 
+    def note_paths(self, count: int) -> None:
+        """Take paths down; a year without a solution has raised."""
+        self.paths += count
+        self.residual = max(self.residual, COALITIONS)
+
     @property
     def quality(self) -> dict[str, Any]:
         """Whether everything converged, the largest residual, and how much there was."""
@@ -215,6 +244,7 @@ class Account:
             "residual": self.residual,
             "comparisons": self.comparisons,
             "coalitions": self.coalitions,
+            "paths": self.paths,
         }
 
 

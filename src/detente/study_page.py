@@ -183,7 +183,8 @@ def facts(study: Study) -> list[tuple[str, str]]:
         ("Law", f"the catalogue of measures, kept up to {about['catalogue_until']}"),
         (
             "Computation",
-            f"{about['comparisons']} comparisons of two equilibria and {about['coalitions']} coalitions, {state}; "
+            f"{about['comparisons']} comparisons of two equilibria, {about['coalitions']} coalitions, "
+            f"{about['paths']} paths, {state}; "
             f"largest residual {about['residual']:.0e}, "
             f"tolerance {about['tolerance']:.0e}",
         ),

@@ -1,0 +1,112 @@
+"""Kinds of quantities of paths over years: what comes back, how late relief is worth less, what a risk of reversal takes.
+
+docs/study.md lists them, docs/paths.md has the definitions.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from detente import labels
+from detente.digits import NEGLIGIBLE
+from detente.errors import InputError
+from detente.quantity import Setting
+from detente.transition import Transition
+
+
+class Followed(Protocol):
+    """Where paths are solved once and kept."""
+
+    def transition(
+        self, setting: Setting, scenario: str, against: str, lift_years: tuple[int, ...], chance: float
+    ) -> Transition:
+        """The paths of a scenario lifted in some years, or with a chance of reversal a year."""
+        ...
+
+
+def path_income(
+    bench: Followed, setting: Setting, scenario: str, against: str, party: str, lifted: list[int], year: int
+) -> float:
+    """Real income of a party in a year, lifted in the first of the years, against the path that keeps, percent."""
+    found = bench.transition(setting, scenario, against, tuple(lifted), 0.0)
+    return float(found.group(_codes(found, party))[1, found.years.index(year)])
+
+
+def path_long_run(
+    bench: Followed, setting: Setting, scenario: str, against: str, party: str, lifted: list[int]
+) -> float:
+    """The same in the long run, when capital, owners and customers have settled, percent."""
+    found = bench.transition(setting, scenario, against, tuple(lifted), 0.0)
+    return float(found.long_run_of(_codes(found, party))[1])
+
+
+def late_gain(
+    bench: Followed, setting: Setting, scenario: str, against: str, party: str, lifted: list[int]
+) -> float:
+    """By how much a party's gain at the date of lifting is larger in the last of the years than in the first, percent.
+
+    Consumption gained over the same number of years and after, discounted to that date.
+    """
+    found = bench.transition(setting, scenario, against, tuple(lifted), 0.0)
+    dates = found.gain_by_date(_codes(found, party))
+    first, last = (date["transition"] + date["terminal"] for date in (dates[0], dates[-1]))
+    return 100 * (_ratio(last, first) - 1)
+
+
+def stock_back(
+    bench: Followed,
+    setting: Setting,
+    scenario: str,
+    against: str,
+    owner: str,
+    lifted: list[int],
+    chance: float = 0.0,
+    kept: bool = False,
+) -> float:
+    """What an owner holds in the target in the last year, in percent of the first year's.
+
+    Under a chance of reversal, expected over reversals; with `kept`, on the path that keeps.
+    """
+    found = bench.transition(setting, scenario, against, () if chance else tuple(lifted), chance)
+    if "foreign_capital" not in found.data:
+        raise InputError("these paths have no foreign capital.")
+    stock = found.data["foreign_capital"].sel(country=_codes(found, owner)).sum("country").values
+    by_path = stock[:, -1]
+    last = float(found.headline(by_path)) if chance else float(by_path[0 if kept else 1])
+    return 100 * _ratio(last, float(stock[0, 0]))
+
+
+def expected_part(
+    bench: Followed, setting: Setting, scenario: str, against: str, party: str, chance: float
+) -> float:
+    """A party's expected gain in consumption, discounted, in percent of that of relief that is sure to stay."""
+    sure = bench.transition(setting, scenario, against, (), 0.0)
+    risky = bench.transition(setting, scenario, against, (), chance)
+    return 100 * _ratio(_gain(risky, party), _gain(sure, party))
+
+
+def owners_back(bench: Followed, setting: Setting, scenario: str, against: str, chance: float) -> float:
+    """The share of owners who return under a chance of reversal a year, of those who would if it were sure, percent."""
+    return 100 * bench.transition(setting, scenario, against, (), chance).maker.returning
+
+
+def _gain(found: Transition, party: str) -> float:
+    codes = _codes(found, party)
+    value = found.present_value(found.begins(1))
+    by_path = found.summed(value["transition"] + value["terminal"], codes)
+    return float(found.headline(by_path))
+
+
+def _codes(found: Transition, party: str) -> list[str]:
+    return labels.resolve_countries(party, list(found.economy.countries))
+
+
+def _ratio(part: float, whole: float) -> float:
+    if abs(whole) < NEGLIGIBLE:
+        raise InputError("its denominator is too small for a ratio to mean anything.")
+    return part / whole
+
+
+PATH: dict[str, Callable[..., float]] = {
+    function.__name__.replace("_", "-"): function
+    for function in (path_income, path_long_run, late_gain, stock_back, expected_part, owners_back)
+}
