@@ -51,9 +51,10 @@ class Past(NamedTuple):
     count: Array
 
 
-def _forget(size: int) -> Past:
-    none, rows = jnp.zeros(size), jnp.zeros((MEMORY, size))
-    return Past(none, none, rows, rows, jnp.zeros((MEMORY, MEMORY)), jnp.int32(0))
+def _forget(like: Array) -> Past:
+    none = jnp.zeros_like(like)
+    rows = jnp.zeros((MEMORY, like.size), like.dtype)
+    return Past(none, none, rows, rows, jnp.zeros((MEMORY, MEMORY), like.dtype), jnp.int32(0))
 
 
 def _mixed(at: Array, move: Array, past: Past) -> tuple[Array, Past]:
@@ -64,8 +65,8 @@ def _mixed(at: Array, move: Array, past: Past) -> tuple[Array, Past]:
     change = past.change.at[row].set(new)
     product = change @ new
     products = past.products.at[row].set(product).at[:, row].set(product)
-    ridge = 1e-14 * jnp.trace(products) + jnp.finfo(at.dtype).tiny
-    mixed = move - solve_small(products + ridge * jnp.eye(MEMORY), change @ move) @ reached
+    ridge = (1e-14 if at.dtype == jnp.float64 else 1e-7) * jnp.trace(products) + jnp.finfo(at.dtype).tiny
+    mixed = move - solve_small(products + ridge * jnp.eye(MEMORY, dtype=at.dtype), change @ move) @ reached
     usable = jnp.all(jnp.isfinite(mixed))
     return jnp.where(usable, mixed, move), Past(at, move, reached, change, products, past.count + 1)
 
@@ -135,6 +136,6 @@ def solve_together(
         going = (state.gap > tolerance) & jnp.isfinite(state.gap)
         return (going | (state.steps == 0)) & (state.steps < max_steps) & (state.since_best < patience)
 
-    none, infinite = jnp.int32(0), jnp.asarray(jnp.inf)
-    begin = Progress(start, infinite, infinite, none, none, _forget(joined(*start).size))
+    none, infinite = jnp.int32(0), jnp.asarray(jnp.inf, start[0].dtype)
+    begin = Progress(start, infinite, infinite, none, none, _forget(joined(*start)))
     return lax.while_loop(unfinished, step, begin)
