@@ -45,6 +45,10 @@ class System(Protocol):
         """The outer gap [m]."""
         ...
 
+    def gaps(self, outer: Array, first: Array, second: Array) -> tuple[Array, Array, Array]:
+        """The gaps of outer unknowns, first and second block at one point, what they share computed once."""
+        ...
+
     def normalise(self, outer: Array) -> Array:
         """The outer unknowns, shifted onto the numéraire."""
         ...

@@ -75,6 +75,12 @@ class TradeSystem(eqx.Module):
         premium = equations.premium_gap(sold, log_wage, log_premium, at, self.situation)
         return jnp.concatenate([gap, premium.ravel()])
 
+    def gaps(self, outer: Array, first: Array, second: Array) -> Point:
+        """All three gaps of a point, for little more than the price of the last."""
+        gaps = equations.all_gaps(self.unknowns((outer, first, second)), self.situation)
+        own = [gap.ravel() for gap in (gaps.log_wage, gaps.log_premium) if gap is not None]
+        return jnp.concatenate(own), gaps.log_price, self.by_country(gaps.spending)
+
     def normalise(self, outer: Array) -> Array:
         """Numéraire: factor income of the world (of each closed group of countries) stays at its baseline."""
         log_wage, log_premium = self.split(outer)

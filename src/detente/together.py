@@ -7,8 +7,9 @@ answer, and less sturdy.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -23,6 +24,7 @@ FIRST_SWEEPS = (
 SECOND_SWEEPS = 2  # of the second inner block in a step
 
 Point = tuple[Array, Array, Array]
+_Tree = TypeVar("_Tree")
 
 
 class Progress(NamedTuple):
@@ -71,21 +73,28 @@ def _mixed(at: Array, move: Array, past: Past) -> tuple[Array, Past]:
     return jnp.where(usable, mixed, move), Past(at, move, reached, change, products, past.count + 1)
 
 
-def _swept(system: System, point: Point, by: Preconditioner) -> tuple[Array, Array, Array]:
-    """Both inner blocks after a few sweeps, and the larger of their relative gaps before the last one."""
-    outer, first, second = point
-    gap, linear = jax.linearize(system.first_gap(outer), first)
-    largest = jnp.max(jnp.abs(gap))
-    move = apply_blocks(by.first_inverse, gap)
+def _single(tree: _Tree) -> _Tree:
+    """The same in single precision."""
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf, tree)
+
+
+def _swept(system: System, rough: System, point: Point, by: Preconditioner) -> tuple[Point, Array]:
+    """What the point asks for: moves of both inner blocks, the outer gap after them, and the largest relative gap before.
+
+    Gaps are those of `system` at the point; what moves do to them is computed in single precision with `rough`.
+    """
+    left, gap_1, gap_2 = system.gaps(*point)
+    ratio = jnp.abs(gap_2) / jnp.where(point[2] == 0, 1.0, point[2])
+    largest = jnp.max(jnp.stack([jnp.max(jnp.abs(gap)) for gap in (left, gap_1, ratio)]))
+    left, gap_1, gap_2 = _single((left, gap_1, gap_2))
+    outer, *inner = _single(point)
+    _, linear = jax.linearize(lambda x, y: rough.gaps(outer, x, y), *inner)
+    move_1, move_2 = apply_blocks(by.first_inverse, gap_1), jnp.zeros_like(gap_2)
     for _ in range(FIRST_SWEEPS - 1):
-        move = move + apply_blocks(by.first_inverse, gap + linear(move))
-    first = first + move
-    gap_of, ratio = system.second_gap(first, outer), jnp.zeros_like(second)
+        move_1 = move_1 + apply_blocks(by.first_inverse, gap_1 + linear(move_1, move_2)[1])
     for _ in range(SECOND_SWEEPS):
-        gap = gap_of(second)
-        ratio = jnp.abs(gap) / jnp.where(second == 0, 1.0, second)
-        second = keep_positive(second + apply_blocks(by.second_inverse, gap), second)
-    return first, second, jnp.maximum(largest, jnp.max(ratio))
+        move_2 = move_2 + apply_blocks(by.second_inverse, gap_2 + linear(move_1, move_2)[2])
+    return (left + linear(move_1, move_2)[0], move_1, move_2), largest
 
 
 @partial(jax.jit, static_argnames=("max_steps", "patience"))
@@ -101,6 +110,7 @@ def solve_together(
 
     Returns the last state with the gap it measured; the caller decides what a large gap means.
     """
+    rough = _single(system)
     scale = jnp.where(start[2] == 0, 1.0, start[2])
 
     def joined(outer: Array, first: Array, second: Array) -> Array:
@@ -108,11 +118,10 @@ def solve_together(
 
     def step(state: Progress) -> Progress:
         outer, first, second = state.point
-        swept, other, inner_gap = _swept(system, state.point, preconditioner)
-        outer_gap = system.outer_gap(outer, swept, other)
-        gap = jnp.maximum(jnp.max(jnp.abs(outer_gap)), inner_gap)
-        move = preconditioner.move(outer_gap)
-        carried = preconditioner.carry(swept, other, move)
+        (left, *moves), gap = _swept(system, rough, state.point, preconditioner)
+        moves = tuple(move.astype(gap.dtype) for move in moves)
+        move = preconditioner.move(left.astype(gap.dtype))
+        carried = preconditioner.carry(first + moves[0], keep_positive(second + moves[1], second), move)
         at = joined(*state.point)
         mixed, past = _mixed(at, joined(outer + move, *carried) - at, state.past)
         mixed = mixed * jnp.minimum(1.0, LARGEST_STEP / jnp.max(jnp.abs(mixed[: outer.size])))
@@ -124,7 +133,7 @@ def solve_together(
         )
         done, improved = gap <= tolerance, gap < 0.9 * state.best_gap
         return Progress(
-            point=jax.tree.map(partial(jnp.where, done), (outer, swept, other), moved),
+            point=jax.tree.map(partial(jnp.where, done), state.point, moved),
             gap=gap,
             best_gap=jnp.where(improved, gap, state.best_gap),
             since_best=jnp.where(improved, 0, state.since_best + 1),
