@@ -236,11 +236,6 @@ def consumer_price(log_price: Array, situation: Situation) -> Array:
 def price_gap(log_price: Array, log_factor_price: Array, situation: Situation) -> Array:
     """Price indices that follow from the prices of inputs, less those prices: log points [country, sector]."""
     competitive = competitiveness(unit_cost(log_factor_price, log_price, situation), situation)
-    return index_gap(log_price, competitive, situation)
-
-
-def index_gap(log_price: Array, competitive: Array, situation: Situation) -> Array:
-    """The same from the competitiveness that the prices of inputs lead to."""
     producers = slice(situation.trade_weight.shape[2]) if by_use(situation) else slice(None)
     return price_index(market_access(competitive, situation, producers), situation) - log_price
 
@@ -332,18 +327,13 @@ def premium_gap(sold: Array, log_wage: Array, log_premium: Array, at: Market, si
 
 def residual(unknowns: Unknowns, situation: Situation) -> Unknowns:
     """All equilibrium conditions at once, each relative: log points for wages and prices, a ratio for spending."""
-    spending, gaps = unknowns.spending, all_gaps(unknowns, situation)
-    return gaps._replace(spending=gaps.spending / jnp.where(spending == 0, 1.0, spending))
-
-
-def all_gaps(unknowns: Unknowns, situation: Situation) -> Unknowns:
-    """The same with spending's in units of world factor income."""
     log_wage, log_price, spending, log_premium = unknowns
     at = market(log_wage, log_price, situation, log_premium)
     result = flows(spending, at, situation)
+    relative = (result.spending - spending) / jnp.where(spending == 0, 1.0, spending)
     return Unknowns(
         factor_market_gap(result.output, log_wage, at, situation),
-        index_gap(log_price, at.competitive, situation),
-        result.spending - spending,
+        price_gap(log_price, factor_price(log_wage, log_premium), situation),
+        relative,
         None if log_premium is None else premium_gap(result.output, log_wage, log_premium, at, situation),
     )

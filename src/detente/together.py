@@ -22,6 +22,8 @@ FIRST_SWEEPS = (
     3  # of the first inner block in a step, all but one with its gap's linear part, which is cheaper
 )
 SECOND_SWEEPS = 2  # of the second inner block in a step
+ROUGH = 1e-4  # relative gap down to which steps are in single precision, whose rounding is a tenth of it
+CLOSER = 0.1  # relative gap above which that counts for nothing and the search begins anew
 
 Point = tuple[Array, Array, Array]
 _Tree = TypeVar("_Tree")
@@ -73,28 +75,28 @@ def _mixed(at: Array, move: Array, past: Past) -> tuple[Array, Past]:
     return jnp.where(usable, mixed, move), Past(at, move, reached, change, products, past.count + 1)
 
 
+def _swept(system: System, point: Point, by: Preconditioner) -> tuple[Point, Array]:
+    """The outer gap and both inner blocks after a few sweeps, and the largest relative gap, inner ones before the last."""
+    outer, first, second = point
+    gap, linear = jax.linearize(system.first_gap(outer), first)
+    largest = jnp.max(jnp.abs(gap))
+    move = apply_blocks(by.first_inverse, gap)
+    for _ in range(FIRST_SWEEPS - 1):
+        move = move + apply_blocks(by.first_inverse, gap + linear(move))
+    first = first + move
+    gaps_of, ratio = system.later_gaps(first, outer), jnp.zeros_like(second)
+    for _ in range(SECOND_SWEEPS):
+        gap = gaps_of(second)[0]
+        ratio = jnp.abs(gap) / jnp.where(second == 0, 1.0, second)
+        second = keep_positive(second + apply_blocks(by.second_inverse, gap), second)
+    left = gaps_of(second)[1]
+    largest = jnp.max(jnp.stack([largest, jnp.max(ratio), jnp.max(jnp.abs(left))]))
+    return (left, first, second), largest
+
+
 def _single(tree: _Tree) -> _Tree:
     """The same in single precision."""
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf, tree)
-
-
-def _swept(system: System, rough: System, point: Point, by: Preconditioner) -> tuple[Point, Array]:
-    """What the point asks for: moves of both inner blocks, the outer gap after them, and the largest relative gap before.
-
-    Gaps are those of `system` at the point; what moves do to them is computed in single precision with `rough`.
-    """
-    left, gap_1, gap_2 = system.gaps(*point)
-    ratio = jnp.abs(gap_2) / jnp.where(point[2] == 0, 1.0, point[2])
-    largest = jnp.max(jnp.stack([jnp.max(jnp.abs(gap)) for gap in (left, gap_1, ratio)]))
-    left, gap_1, gap_2 = _single((left, gap_1, gap_2))
-    outer, *inner = _single(point)
-    _, linear = jax.linearize(lambda x, y: rough.gaps(outer, x, y), *inner)
-    move_1, move_2 = apply_blocks(by.first_inverse, gap_1), jnp.zeros_like(gap_2)
-    for _ in range(FIRST_SWEEPS - 1):
-        move_1 = move_1 + apply_blocks(by.first_inverse, gap_1 + linear(move_1, move_2)[1])
-    for _ in range(SECOND_SWEEPS):
-        move_2 = move_2 + apply_blocks(by.second_inverse, gap_2 + linear(move_1, move_2)[2])
-    return (left + linear(move_1, move_2)[0], move_1, move_2), largest
 
 
 @partial(jax.jit, static_argnames=("max_steps", "patience"))
@@ -108,9 +110,25 @@ def solve_together(
 ) -> Progress:
     """Drive all three gaps below `tolerance` (relative), or stop at `max_steps` or after `patience` steps without gain.
 
-    Returns the last state with the gap it measured; the caller decides what a large gap means.
+    The first steps, down to `ROUGH`, are in single precision, which takes half the time; a start that is as near as that
+    stays as it is. Returns the last state with the gap it measured; the caller decides what a large gap means.
     """
-    rough = _single(system)
+    first = _steps(_single(system), _single(start), preconditioner, ROUGH, (max_steps, patience))
+    near = (first.gap <= CLOSER) & (first.steps > 1)
+    begin = jax.tree.map(lambda at, new: jnp.where(near, new.astype(at.dtype), at), start, first.point)
+    end = _steps(system, begin, preconditioner, tolerance, (max_steps, patience))
+    return end._replace(steps=first.steps + end.steps)
+
+
+def _steps(
+    system: System,
+    start: Point,
+    preconditioner: Preconditioner,
+    tolerance: float | Array,
+    limits: tuple[int, int],
+) -> Progress:
+    """The search in the start's precision; limits: of all steps, and of those without gain."""
+    max_steps, patience = limits
     scale = jnp.where(start[2] == 0, 1.0, start[2])
 
     def joined(outer: Array, first: Array, second: Array) -> Array:
@@ -118,10 +136,9 @@ def solve_together(
 
     def step(state: Progress) -> Progress:
         outer, first, second = state.point
-        (left, *moves), gap = _swept(system, rough, state.point, preconditioner)
-        moves = tuple(move.astype(gap.dtype) for move in moves)
-        move = preconditioner.move(left.astype(gap.dtype))
-        carried = preconditioner.carry(first + moves[0], keep_positive(second + moves[1], second), move)
+        (outer_gap, swept, other), gap = _swept(system, state.point, preconditioner)
+        move = preconditioner.move(outer_gap)
+        carried = preconditioner.carry(swept, other, move)
         at = joined(*state.point)
         mixed, past = _mixed(at, joined(outer + move, *carried) - at, state.past)
         mixed = mixed * jnp.minimum(1.0, LARGEST_STEP / jnp.max(jnp.abs(mixed[: outer.size])))
@@ -133,7 +150,7 @@ def solve_together(
         )
         done, improved = gap <= tolerance, gap < 0.9 * state.best_gap
         return Progress(
-            point=jax.tree.map(partial(jnp.where, done), state.point, moved),
+            point=jax.tree.map(partial(jnp.where, done), (outer, swept, other), moved),
             gap=gap,
             best_gap=jnp.where(improved, gap, state.best_gap),
             since_best=jnp.where(improved, 0, state.since_best + 1),
