@@ -45,6 +45,10 @@ class System(Protocol):
         """The outer gap [m]."""
         ...
 
+    def later_gaps(self, first: Array, outer: Array) -> Callable[[Array], tuple[Array, Array]]:
+        """The second block's gap and the outer gap as functions of that block, what they share computed once."""
+        ...
+
     def normalise(self, outer: Array) -> Array:
         """The outer unknowns, shifted onto the numéraire."""
         ...
@@ -101,7 +105,7 @@ class Preconditioner(eqx.Module):
     def move(self, gap: Array) -> Array:
         """The outer step that this gap asks for."""
         if self.tail is None:
-            return self.outer_step @ gap
+            return self.outer_step.astype(gap.dtype) @ gap
         made = _rough_move(gap.astype(self.tail.basis.dtype)[:, None], self.outer_step, self.tail)[:, 0]
         made = made + self.tail.basis @ (self.tail.mend @ (made @ self.tail.basis))
         return made.astype(gap.dtype)

@@ -3,6 +3,8 @@
 Outside wages, and the premia of sectors whose factors are stuck; inside prices, then spending.
 """
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -58,22 +60,28 @@ class TradeSystem(eqx.Module):
 
     def second_gap(self, first: Array, outer: Array) -> Gap:
         """Spending gap at given factor prices and prices."""
-        log_wage, log_premium = self.split(outer)
-        at = equations.market(log_wage, first, self.situation, log_premium)
-        return lambda spending: self.by_country(
-            equations.spending_gap(self.by_buyer(spending), at, self.situation)
-        )
+        gaps = self.later_gaps(first, outer)
+        return lambda spending: gaps(spending)[0]
 
     def outer_gap(self, outer: Array, first: Array, second: Array) -> Array:
         """Excess demand for factors, by country and, where they are stuck, by sector."""
+        return self.later_gaps(first, outer)(second)[1]
+
+    def later_gaps(self, first: Array, outer: Array) -> Callable[[Array], tuple[Array, Array]]:
+        """Both of these at given factor prices and prices, as functions of spending."""
         log_wage, log_premium = self.split(outer)
         at = equations.market(log_wage, first, self.situation, log_premium)
-        sold = equations.flows(self.by_buyer(second), at, self.situation).output
-        gap = equations.factor_market_gap(sold, log_wage, at, self.situation)
-        if log_premium is None:
-            return gap
-        premium = equations.premium_gap(sold, log_wage, log_premium, at, self.situation)
-        return jnp.concatenate([gap, premium.ravel()])
+
+        def gaps(spending: Array) -> tuple[Array, Array]:
+            bought = self.by_buyer(spending)
+            result = equations.flows(bought, at, self.situation)
+            gap = equations.factor_market_gap(result.output, log_wage, at, self.situation)
+            if log_premium is not None:
+                premium = equations.premium_gap(result.output, log_wage, log_premium, at, self.situation)
+                gap = jnp.concatenate([gap, premium.ravel()])
+            return self.by_country(result.spending - bought), gap
+
+        return gaps
 
     def normalise(self, outer: Array) -> Array:
         """Numéraire: factor income of the world (of each closed group of countries) stays at its baseline."""

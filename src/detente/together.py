@@ -7,8 +7,9 @@ answer, and less sturdy.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -21,8 +22,11 @@ FIRST_SWEEPS = (
     3  # of the first inner block in a step, all but one with its gap's linear part, which is cheaper
 )
 SECOND_SWEEPS = 2  # of the second inner block in a step
+ROUGH = 1e-4  # relative gap down to which steps are in single precision, whose rounding is a tenth of it
+CLOSER = 0.1  # relative gap above which that counts for nothing and the search begins anew
 
 Point = tuple[Array, Array, Array]
+_Tree = TypeVar("_Tree")
 
 
 class Progress(NamedTuple):
@@ -51,9 +55,10 @@ class Past(NamedTuple):
     count: Array
 
 
-def _forget(size: int) -> Past:
-    none, rows = jnp.zeros(size), jnp.zeros((MEMORY, size))
-    return Past(none, none, rows, rows, jnp.zeros((MEMORY, MEMORY)), jnp.int32(0))
+def _forget(like: Array) -> Past:
+    none = jnp.zeros_like(like)
+    rows = jnp.zeros((MEMORY, like.size), like.dtype)
+    return Past(none, none, rows, rows, jnp.zeros((MEMORY, MEMORY), like.dtype), jnp.int32(0))
 
 
 def _mixed(at: Array, move: Array, past: Past) -> tuple[Array, Past]:
@@ -64,14 +69,14 @@ def _mixed(at: Array, move: Array, past: Past) -> tuple[Array, Past]:
     change = past.change.at[row].set(new)
     product = change @ new
     products = past.products.at[row].set(product).at[:, row].set(product)
-    ridge = 1e-14 * jnp.trace(products) + jnp.finfo(at.dtype).tiny
-    mixed = move - solve_small(products + ridge * jnp.eye(MEMORY), change @ move) @ reached
+    ridge = (1e-14 if at.dtype == jnp.float64 else 1e-7) * jnp.trace(products) + jnp.finfo(at.dtype).tiny
+    mixed = move - solve_small(products + ridge * jnp.eye(MEMORY, dtype=at.dtype), change @ move) @ reached
     usable = jnp.all(jnp.isfinite(mixed))
     return jnp.where(usable, mixed, move), Past(at, move, reached, change, products, past.count + 1)
 
 
-def _swept(system: System, point: Point, by: Preconditioner) -> tuple[Array, Array, Array]:
-    """Both inner blocks after a few sweeps, and the larger of their relative gaps before the last one."""
+def _swept(system: System, point: Point, by: Preconditioner) -> tuple[Point, Array]:
+    """The outer gap and both inner blocks after a few sweeps, and the largest relative gap, inner ones before the last."""
     outer, first, second = point
     gap, linear = jax.linearize(system.first_gap(outer), first)
     largest = jnp.max(jnp.abs(gap))
@@ -79,12 +84,19 @@ def _swept(system: System, point: Point, by: Preconditioner) -> tuple[Array, Arr
     for _ in range(FIRST_SWEEPS - 1):
         move = move + apply_blocks(by.first_inverse, gap + linear(move))
     first = first + move
-    gap_of, ratio = system.second_gap(first, outer), jnp.zeros_like(second)
+    gaps_of, ratio = system.later_gaps(first, outer), jnp.zeros_like(second)
     for _ in range(SECOND_SWEEPS):
-        gap = gap_of(second)
+        gap = gaps_of(second)[0]
         ratio = jnp.abs(gap) / jnp.where(second == 0, 1.0, second)
         second = keep_positive(second + apply_blocks(by.second_inverse, gap), second)
-    return first, second, jnp.maximum(largest, jnp.max(ratio))
+    left = gaps_of(second)[1]
+    largest = jnp.max(jnp.stack([largest, jnp.max(ratio), jnp.max(jnp.abs(left))]))
+    return (left, first, second), largest
+
+
+def _single(tree: _Tree) -> _Tree:
+    """The same in single precision."""
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf, tree)
 
 
 @partial(jax.jit, static_argnames=("max_steps", "patience"))
@@ -98,8 +110,25 @@ def solve_together(
 ) -> Progress:
     """Drive all three gaps below `tolerance` (relative), or stop at `max_steps` or after `patience` steps without gain.
 
-    Returns the last state with the gap it measured; the caller decides what a large gap means.
+    The first steps, down to `ROUGH`, are in single precision, which takes half the time; a start that is as near as that
+    stays as it is. Returns the last state with the gap it measured; the caller decides what a large gap means.
     """
+    first = _steps(_single(system), _single(start), preconditioner, ROUGH, (max_steps, patience))
+    near = (first.gap <= CLOSER) & (first.steps > 1)
+    begin = jax.tree.map(lambda at, new: jnp.where(near, new.astype(at.dtype), at), start, first.point)
+    end = _steps(system, begin, preconditioner, tolerance, (max_steps, patience))
+    return end._replace(steps=first.steps + end.steps)
+
+
+def _steps(
+    system: System,
+    start: Point,
+    preconditioner: Preconditioner,
+    tolerance: float | Array,
+    limits: tuple[int, int],
+) -> Progress:
+    """The search in the start's precision; limits: of all steps, and of those without gain."""
+    max_steps, patience = limits
     scale = jnp.where(start[2] == 0, 1.0, start[2])
 
     def joined(outer: Array, first: Array, second: Array) -> Array:
@@ -107,9 +136,7 @@ def solve_together(
 
     def step(state: Progress) -> Progress:
         outer, first, second = state.point
-        swept, other, inner_gap = _swept(system, state.point, preconditioner)
-        outer_gap = system.outer_gap(outer, swept, other)
-        gap = jnp.maximum(jnp.max(jnp.abs(outer_gap)), inner_gap)
+        (outer_gap, swept, other), gap = _swept(system, state.point, preconditioner)
         move = preconditioner.move(outer_gap)
         carried = preconditioner.carry(swept, other, move)
         at = joined(*state.point)
@@ -135,6 +162,6 @@ def solve_together(
         going = (state.gap > tolerance) & jnp.isfinite(state.gap)
         return (going | (state.steps == 0)) & (state.steps < max_steps) & (state.since_best < patience)
 
-    none, infinite = jnp.int32(0), jnp.asarray(jnp.inf)
-    begin = Progress(start, infinite, infinite, none, none, _forget(joined(*start).size))
+    none, infinite = jnp.int32(0), jnp.asarray(jnp.inf, start[0].dtype)
+    begin = Progress(start, infinite, infinite, none, none, _forget(joined(*start)))
     return lax.while_loop(unfinished, step, begin)
