@@ -43,7 +43,7 @@ from detente.feasibility import components
 from detente.labels import resolve_countries
 from detente.search import baseline_preconditioner
 from detente.shock import Shock
-from detente.situation import situation
+from detente.situation import external, situation
 from detente.stack import stacked
 from detente.world import World
 
@@ -165,7 +165,7 @@ def bounds(economy: Economy, members: Sequence[str], masks: Sequence[int], block
     def ready() -> Any:
         found = [situation(economy, shock) for shock in coalition_shocks(economy, members, group)]
         for at in found:
-            components(economy, np.asarray(at.trade_weight))
+            components(economy, np.asarray(at.trade_weight), external(at))
         return stacked(found)
 
     stack = ready()

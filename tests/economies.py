@@ -73,7 +73,7 @@ def permuted(given: dict, order: np.ndarray) -> dict:
     return result
 
 
-NO_ARRAYS = ("name", "evasion", "instruments")  # fields of a shock that are not over its cells
+NO_ARRAYS = ("name", "evasion", "instruments", "endowment_change", "claims", "transfer")  # not over cells
 
 
 def permuted_shock(given: Shock, order: np.ndarray) -> Shock:

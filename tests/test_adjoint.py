@@ -59,7 +59,13 @@ def at(economy: Economy, kinds=adjoint.KINDS) -> adjoint.Differentiable:
     return adjoint.differentiable(economy, shock(), solve(economy, shock(), tolerance=TOLERANCE), kinds)
 
 
-@pytest.fixture(scope="module", params=[*BEHAVIOURS, "by use"])
+LONG = ("nests", "Cobb–Douglas as nests")  # to compile; "all" has nests too
+CASES = [
+    pytest.param(each, marks=pytest.mark.slow) if each in LONG else each for each in (*BEHAVIOURS, "by use")
+]
+
+
+@pytest.fixture(scope="module", params=CASES)
 def case(request):
     economy = (
         by_use()

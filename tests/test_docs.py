@@ -37,6 +37,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), *(path for path in [ROOT / "README.md"] if path.exists())]
 NAMES = [path.name for path in PAGES]
+LONG = ("study.md", "oil-and-gas.md", "model.md", "paths.md", "uncertainty.md")  # to run: minutes together
+RUN = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in NAMES]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DATA = (wiod.shared_data() / "nafta_cp2015_raw.npz").resolve()
 RESIDUAL = re.compile(r"residual [\d.e+-]+")  # differs between machines, and is no result
@@ -97,7 +99,7 @@ def executed(page: str) -> Iterator[tuple[re.Match[str], str]]:
             yield match, shorten(now, match[2])
 
 
-@pytest.mark.parametrize("page", NAMES)
+@pytest.mark.parametrize("page", RUN)
 def test_code_runs_and_prints_what_is_shown(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     for match, now in executed(page):

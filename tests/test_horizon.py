@@ -360,7 +360,7 @@ def test_derived_demand_is_one_where_shares_are_fixed():
     assert [demand.derived_demand(economy, (k,)) for k in range(4)] == pytest.approx([-1] * 4)
 
 
-@pytest.mark.parametrize("mobility", [np.inf, 1.5])
+@pytest.mark.parametrize("mobility", [pytest.param(np.inf, marks=pytest.mark.slow), 1.5])
 def test_derived_demand_is_the_slope_of_the_equilibrium(mobility: float):
     """Oil that melts away on all its ways raises its price and leaves world income, the numéraire, as it is.
 

@@ -169,7 +169,8 @@ def test_the_dictionary_of_variables_is_complete_and_unique():
     rows = labels.variables()
     keys = [(row["group"], row["name"]) for row in rows]
     assert len(set(keys)) == len(keys)
-    axes = {"country", "importer", "exporter", "sector", "input", "part", "use"}
+    axes = {"country", "importer", "exporter", "sector", "input", "part", "use", "owner", "host", "year"}
+    axes |= {"coalition", "member", "scenario", "sender", "direction", "nest"}
     for row in rows:
         assert row["meaning"], row
         assert row["unit"], row

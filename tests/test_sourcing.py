@@ -172,7 +172,9 @@ def cases(seed: int) -> dict[str, Shock]:
     }
 
 
-@pytest.mark.parametrize("kind", ["plain", "quota", "evasion"])
+@pytest.mark.parametrize(
+    "kind", ["plain", *(pytest.param(each, marks=pytest.mark.slow) for each in ("quota", "evasion"))]
+)
 @pytest.mark.parametrize("behaviour", ["cobb-douglas", "nested", "stuck"])
 def test_the_same_mix_twice_is_one_mix(kind: str, behaviour: str):
     changes: dict = {}

@@ -107,12 +107,14 @@ def test_bars_hold_zero_and_stay_on_the_track():
 # The shipped study ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_claim_has_a_row(done: Study):
     assert [one.id for one in done.claims] == CLAIMS
     assert {one.id for one in done.claims if one.needs} == MISSING
     assert all(one.claim and one.by and one.decides for one in done.claims)
 
 
+@pytest.mark.slow
 def test_every_modelled_result_is_a_range_over_two_sets_and_two_closures(done: Study):
     for one in done.claims:
         for found in one.quantities():
@@ -124,6 +126,7 @@ def test_every_modelled_result_is_a_range_over_two_sets_and_two_closures(done: S
     assert done.provenance["converged"]
 
 
+@pytest.mark.slow
 def test_signs_that_theory_and_accounts_demand(done: Study):
     """A coalition's sanctions cost target and senders; lifting helps who lifts; ratios are those of their parts."""
     found = {q.key: q for one in done.claims for q in one.quantities()}
@@ -143,6 +146,7 @@ def test_signs_that_theory_and_accounts_demand(done: Study):
         assert value == pytest.approx(100 * (after / before - 1), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_cost_a_head_is_worth_over_residents(done: Study):
     """A dollar a head is the same money divided; every sender of the catalogue has its row."""
     found = {q.key: q for one in done.claims for q in one.quantities()}
@@ -164,6 +168,7 @@ def test_cost_a_head_is_worth_over_residents(done: Study):
     assert people["DEU"] == 84_012_000
 
 
+@pytest.mark.slow
 def test_the_first_wave_is_every_measure_that_the_senders_imposed_before_2022(done: Study):
     kept = {s["keep"]["id"] for s in CONTENT["scenarios"]["first-wave"]["measures"] if "keep" in s}
     before = {
@@ -182,6 +187,7 @@ def test_the_first_wave_is_every_measure_that_the_senders_imposed_before_2022(do
             assert both == pytest.approx(1 + all_of.values[setting] / 100, rel=near)
 
 
+@pytest.mark.slow
 def test_what_has_happened_since_stands_in_the_ledger_and_came_after(done: Study):
     ledger = load_ledger()
     told = [since for one in done.claims for since in one.since]
@@ -192,6 +198,7 @@ def test_what_has_happened_since_stands_in_the_ledger_and_came_after(done: Study
         assert since.statement.source.citation
 
 
+@pytest.mark.slow
 def test_json_says_the_same(done: Study):
     plain = json.loads(json.dumps(done.to_json(), allow_nan=False))
     assert sum(plain["verdicts"].values()) == len(CLAIMS)
@@ -212,6 +219,7 @@ def keys(content: Any, path: str = "") -> set[str]:
     return found | {key for name, entry in content.items() for key in keys(entry, "" if named else name)}
 
 
+@pytest.mark.slow
 def test_every_key_of_the_json_is_documented(done: Study):
     known = set(re.findall(r"`([\w-]+)`", (ROOT / "docs" / "study.md").read_text("utf-8")))
     assert keys(done.to_json()) <= known, keys(done.to_json()) - known
@@ -236,6 +244,7 @@ class Tags(HTMLParser):
         self.fetched += [str(told[key]) for key in ("src", "srcset", "data") if key in told]
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_fetches_nothing(html: str, done: Study):
     tags = Tags()
     tags.feed(html)
@@ -251,6 +260,7 @@ def test_the_page_is_whole_and_fetches_nothing(html: str, done: Study):
     assert not re.search(r"\bnan\b|None|undefined|Markup", html)
 
 
+@pytest.mark.slow
 def test_the_page_says_what_is_missing_and_gives_every_range(html: str, done: Study):
     plain = re.sub(r"<[^>]+>", "", html).replace("&#39;", "'")
     for one in done.claims:
@@ -262,6 +272,7 @@ def test_the_page_says_what_is_missing_and_gives_every_range(html: str, done: St
                 assert found.text in plain, found.key
 
 
+@pytest.mark.slow
 def test_files_appear_complete_or_not_at_all(done: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     paths = write_study(done, tmp_path / "new" / "folder")
     assert [path.name for path in paths.values()] == ["study.json", "study.html"]
@@ -331,6 +342,7 @@ def test_an_unknown_study_is_refused_with_the_nearest():
     assert study_module.available() == ["us-russia-2025"]
 
 
+@pytest.mark.slow
 def test_ranges_cover_both_ends_of_the_sizes(done: Study):
     """Every modelled quantity stands at all three positions, and the largest measures cost the target most."""
     found = {q.key: q for one in done.claims for q in one.quantities()}

@@ -59,7 +59,10 @@ def pair(importer: int, exporter: int, value: float, otherwise: float) -> np.nda
     return found
 
 
-@pytest.mark.parametrize("closure", ["share-of-world", "share-of-own", "fixed"])
+@pytest.mark.parametrize(
+    "closure",
+    ["share-of-world", *(pytest.param(each, marks=pytest.mark.slow) for each in ("share-of-own", "fixed"))],
+)
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_parts_add_up_for_a_large_shock_of_everything_at_once(behaviour: str, closure: str):
     """Costs × 3, duties, cuts, a ban and an entry together; losses of up to a third of income."""

@@ -139,7 +139,9 @@ class Ranges:
     def idle(self, sectors: Sequence[str]) -> tuple[str, ...]:
         """Those drawn that could change nothing in a world of these sectors."""
         mines = {key: horizon.resource_sectors(key, sectors) for key in horizon.SUPPLIES}
-        there = {"gas_mix": horizon.gas_sectors(sectors), **mines}
+        users = {key: horizon.user_sectors(key, sectors) for key in horizon.USERS}
+        there = {"gas_mix": horizon.gas_sectors(sectors), "oil_demand": horizon.crude_sectors(sectors)}
+        there |= mines | users
         there |= dict.fromkeys(horizon.ENERGY, horizon.energy_sectors(sectors))
         there |= self.parts(sectors)
         return tuple(name for name in self.drawn if name in there and not there[name])
