@@ -31,8 +31,8 @@ LONG_NAMES = {
     "income_before": ("money", "Spending before"),
     "wage": ("percent", "Wage, against world factor income"),
     "consumer_price": ("percent", "Consumer price, against world factor income"),
-    "result": ("", "How the solves ended: 0 solved, else a code of `detente.Result`"),
-    "message": ("", "Why there is no result, or nothing"),
+    "result": ("code", "How the solves ended: 0 solved, else a code of `detente.Result`"),
+    "message": ("text", "Why there is no result, or nothing"),
     "residual": ("ratio", "The larger of the two relative residuals"),
 }
 RAISED = {Result.INFEASIBLE: InfeasibleError, Result.REFUSED: InputError}

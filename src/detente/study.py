@@ -291,11 +291,20 @@ def run_study(name: str | Path) -> Study:
 
 
 def _grid(given: Mapping[str, Any]) -> list[Setting]:
-    """Every combination of the settings given."""
-    parts = (given["elasticities"], given["closures"], given["readings"])
+    """Every combination of the settings given; `paired`, of sets and closures only the first two together, and so on.
+
+    Raises `InputError` where there are not as many closures as sets to pair.
+    """
+    sets, closures = given["elasticities"], given["closures"]
+    if given.get("paired") and len(sets) != len(closures):
+        raise InputError(
+            f"a grid that is `paired` has {len(sets)} sets of elasticities and {len(closures)} closures; expected as many "
+            "of one as of the other."
+        )
+    both = zip(sets, closures, strict=True) if given.get("paired") else product(sets, closures)
     cuts = dict.fromkeys(position(at) for at in given.get("cuts", [CENTRAL]))
-    cases = product(*parts, cuts, given.get("horizons", [DEFAULT]))
-    return [Setting(*case, given.get("world")) for case in cases]
+    cases = product(both, given["readings"], cuts, given.get("horizons", [DEFAULT]))
+    return [Setting(*pair, *case, given.get("world")) for pair, *case in cases]
 
 
 def _claim(entry: Mapping[str, Any], quantity: Callable[[str], Quantity], ledger: Ledger) -> Claim:
