@@ -227,7 +227,7 @@ class Study:
     @property
     def count(self) -> str:
         """How many settings there are, in words."""
-        others = [f"{len(grid)} with the world `{grid[0].world}`" for grid in self.grids.values()]
+        others = [f"{len(grid)} for {name}" for name, grid in self.grids.items()]
         return ", ".join([f"{len(self.settings)} settings", *others])
 
 
