@@ -24,17 +24,19 @@ from detente.equilibrium import TOLERANCE, Equilibrium, solve
 from detente.errors import DetenteError, InputError, unknown_name
 from detente.evidence import Ledger, load_ledger
 from detente.outcome import Outcome
+from detente.positions import End
 from detente.quantity import Quantity, Setting
 from detente.record import RECORD
 from detente.scenario import Scenario
 from detente.senders import Coalition, coalition
 from detente.shock import Shock
-from detente.sizes import CENTRAL
+from detente.sizes import CENTRAL, Position
 from detente.transition import Transition, simulate_path
 from detente.world import World
 
 COALITIONS = 1e-9  # tolerance of their equilibria: a thousand of them a setting
 YEARS = range(2022, 2036)  # of paths
+ENDS: dict[Position, End] = {"low": "low", "high": "high"}  # of the figures on capital, with those of sizes
 MODEL: dict[str, Callable[..., float]] = TRADE | GAME | PATH
 
 
@@ -104,7 +106,7 @@ class Bench:
                 self._economy(setting),
                 *sides,
                 years=YEARS,
-                settings=Pace(reversal=chance),
+                settings=Pace(reversal=chance, end=ENDS.get(setting.cuts, "value")),
                 lift_years=lift_years,
                 tolerance=COALITIONS,
             )
