@@ -291,7 +291,8 @@ def run_study(name: str | Path) -> Study:
 
 
 def _grid(given: Mapping[str, Any]) -> list[Setting]:
-    """Every combination of the settings given; `paired`, of sets and closures only the first two together, and so on.
+    """Every combination of the settings given; `paired`, of sets, closures and cuts only the first together,
+    then the second, and so on.
 
     Raises `InputError` where there are not as many closures as sets to pair.
     """
@@ -302,8 +303,11 @@ def _grid(given: Mapping[str, Any]) -> list[Setting]:
             "of one as of the other."
         )
     both = zip(sets, closures, strict=True) if given.get("paired") else product(sets, closures)
-    cuts = dict.fromkeys(position(at) for at in given.get("cuts", [CENTRAL]))
-    cases = product(both, given["readings"], cuts, given.get("horizons", [DEFAULT]))
+    cuts = list(dict.fromkeys(position(at) for at in given.get("cuts", [CENTRAL])))
+    cases = list(product(both, given["readings"], cuts, given.get("horizons", [DEFAULT])))
+    if given.get("paired") and len(cuts) > 1:
+        place = {pair: cuts[k % len(cuts)] for k, pair in enumerate(zip(sets, closures, strict=True))}
+        cases = [case for case in cases if case[2] == place[case[0]]]
     return [Setting(*pair, *case, given.get("world")) for pair, *case in cases]
 
 
