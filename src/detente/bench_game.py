@@ -12,7 +12,7 @@ from detente import game
 from detente.cascade import Rules, pieces
 from detente.digits import NEGLIGIBLE
 from detente.errors import InputError, unknown_name
-from detente.quantity import Setting
+from detente.quantity import Setting, ratio
 from detente.senders import Coalition
 
 
@@ -45,9 +45,7 @@ def needed_worth_rise(
 ) -> float:
     """By how much that rises when others leave, percent."""
     before, after = (needed_worth(bench, setting, scenario, party, each) for each in ((), exits))
-    if abs(before) < NEGLIGIBLE:
-        raise InputError("its denominator is too small for a ratio to mean anything.")
-    return 100 * (after / before - 1)
+    return 100 * (ratio(after, before) - 1)
 
 
 def follow_slack(bench: Solved, setting: Setting, scenario: str, exits: Sequence[str]) -> float:

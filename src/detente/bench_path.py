@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from detente import labels
-from detente.digits import NEGLIGIBLE
 from detente.errors import InputError
-from detente.quantity import Setting
+from detente.quantity import Setting, ratio
 from detente.transition import Transition
 
 
@@ -49,7 +48,7 @@ def late_gain(
     found = bench.transition(setting, scenario, against, tuple(lifted), 0.0)
     dates = found.gain_by_date(_codes(found, party))
     first, last = (date["transition"] + date["terminal"] for date in (dates[0], dates[-1]))
-    return 100 * (_ratio(last, first) - 1)
+    return 100 * (ratio(last, first) - 1)
 
 
 def stock_back(
@@ -72,7 +71,7 @@ def stock_back(
     stock = found.data["foreign_capital"].sel(country=_codes(found, owner)).sum("country").values
     by_path = stock[:, -1]
     last = float(found.headline(by_path)) if chance else float(by_path[0 if kept else 1])
-    return 100 * _ratio(last, float(stock[0, 0]))
+    return 100 * ratio(last, float(stock[0, 0]))
 
 
 def expected_part(
@@ -81,7 +80,7 @@ def expected_part(
     """A party's expected gain in consumption, discounted, in percent of that of relief that is sure to stay."""
     sure = bench.transition(setting, scenario, against, (), 0.0)
     risky = bench.transition(setting, scenario, against, (), chance)
-    return 100 * _ratio(_gain(risky, party), _gain(sure, party))
+    return 100 * ratio(_gain(risky, party), _gain(sure, party))
 
 
 def owners_back(bench: Followed, setting: Setting, scenario: str, against: str, chance: float) -> float:
@@ -98,12 +97,6 @@ def _gain(found: Transition, party: str) -> float:
 
 def _codes(found: Transition, party: str) -> list[str]:
     return labels.resolve_countries(party, list(found.economy.countries))
-
-
-def _ratio(part: float, whole: float) -> float:
-    if abs(whole) < NEGLIGIBLE:
-        raise InputError("its denominator is too small for a ratio to mean anything.")
-    return part / whole
 
 
 PATH: dict[str, Callable[..., float]] = {

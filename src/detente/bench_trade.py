@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from detente import labels
-from detente.digits import NEGLIGIBLE
 from detente.errors import InputError, unknown_name
 from detente.market import MarketSide
 from detente.outcome import Outcome
-from detente.quantity import Setting
+from detente.quantity import Setting, ratio
 
 
 class Compared(Protocol):
@@ -66,17 +65,17 @@ def worth_of_following(
     """How much more a party gains in `scenario` over `against` than in `beside` over `beside_against`, percent."""
     after = worth(bench, setting, scenario, against, party)
     before = worth(bench, setting, beside, beside_against, party)
-    return 100 * (_ratio(after, before) - 1)
+    return 100 * (ratio(after, before) - 1)
 
 
 def relative_loss(bench: Compared, setting: Setting, scenario: str, against: str, parties: Sequence[str]):
     """Change in real income of the first party over that of the second, both in percent."""
-    return _ratio(*(real_income(bench, setting, scenario, against, party) for party in parties))
+    return ratio(*(real_income(bench, setting, scenario, against, party) for party in parties))
 
 
 def relative_worth(bench: Compared, setting: Setting, scenario: str, against: str, parties: Sequence[str]):
     """Equivalent variation of the first party over that of the second."""
-    return _ratio(*(worth(bench, setting, scenario, against, party) for party in parties))
+    return ratio(*(worth(bench, setting, scenario, against, party) for party in parties))
 
 
 def burden_above_fair(
@@ -94,7 +93,7 @@ def part_of_gain(
 ) -> float:
     """A party's gain from `scenario` in percent of its gain from `beside`."""
     part, whole = (worth(bench, setting, name, against, party) for name in (scenario, beside))
-    return 100 * _ratio(part, whole)
+    return 100 * ratio(part, whole)
 
 
 def trade(
@@ -112,7 +111,7 @@ def trade(
     if both_ways:
         back = _flow(bench, setting, scenario, against, importer, exporter, sectors)
         before, after = before + back[0], after + back[1]
-    return 100 * (_ratio(after, before) - 1)
+    return 100 * (ratio(after, before) - 1)
 
 
 def trade_worth(
@@ -133,7 +132,7 @@ def import_share(
     bench: Compared, setting: Setting, scenario: str, against: str, importer: str, exporter: str
 ) -> float:
     """Share of a party in an importer's purchases abroad under `scenario`, percent."""
-    return 100 * _ratio(
+    return 100 * ratio(
         *(_flow(bench, setting, scenario, against, who, importer)[1] for who in (exporter, "all"))
     )
 
@@ -155,7 +154,7 @@ def gap_filled(
     everyone, own = (
         trade_worth(bench, setting, beside, against, who, importer) for who in ("coalition", party)
     )
-    return 100 * _ratio(extra, everyone - own)
+    return 100 * ratio(extra, everyone - own)
 
 
 def income_gained(bench: Compared, setting: Setting, scenario: str, beside: str, against: str, party: str):
@@ -169,7 +168,7 @@ def output(bench: Compared, setting: Setting, scenario: str, against: str, party
     outcome = bench.outcome(setting, scenario, against)
     goods = labels.resolve_sectors(sectors, list(outcome.economy.sectors))
     part = outcome.data.sel(country=_members(outcome, party), sector=goods)
-    return 100 * (_ratio(float(part["output_after"].sum()), float(part["output_before"].sum())) - 1)
+    return 100 * (ratio(float(part["output_after"].sum()), float(part["output_before"].sum())) - 1)
 
 
 def market(
@@ -178,7 +177,7 @@ def market(
     """Change in a figure of an exporter's market, percent: price, contract, buyer_price, world_price, volume, revenue."""
     sides = _market(bench, setting, scenario, against, exporter, sectors)
     before, after = (_figure(side, figure) for side in sides)
-    return 100 * (_ratio(after, before) - 1)
+    return 100 * (ratio(after, before) - 1)
 
 
 def discount(
@@ -201,7 +200,7 @@ def market_part(
     """Rise of a figure of a market under `scenario`, in percent of its rise under `beside`."""
     given = exporter, sectors, figure
     part, whole = (market(bench, setting, name, against, *given) for name in (scenario, beside))
-    return 100 * _ratio(part, whole)
+    return 100 * ratio(part, whole)
 
 
 def rent(bench: Compared, setting: Setting, scenario: str, against: str, party: str) -> float:
@@ -245,12 +244,6 @@ def _flow(
     )
     flows = flows.where(flows["exporter"] != flows["importer"], 0.0)
     return float(flows["before"].sum()), float(flows["after"].sum())
-
-
-def _ratio(part: float, whole: float) -> float:
-    if abs(whole) < NEGLIGIBLE:
-        raise InputError("its denominator is too small for a ratio to mean anything.")
-    return part / whole
 
 
 TRADE: dict[str, Callable[..., float]] = {

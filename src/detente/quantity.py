@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from detente.digits import format_number
+from detente.digits import NEGLIGIBLE, format_number
+from detente.errors import InputError
 from detente.horizon import DEFAULT
 from detente.sizes import CENTRAL, Position, end
 
@@ -79,3 +80,10 @@ class Quantity:
     def signed(self) -> bool:
         """Whether it is a change, to be written with its sign, as against a share or a ratio."""
         return self.unit in ("%", "points") or self.unit.startswith("USD")
+
+
+def ratio(part: float, whole: float) -> float:
+    """part/whole; raises `InputError` where the whole is too small for that to mean anything."""
+    if abs(whole) < NEGLIGIBLE:
+        raise InputError("its denominator is too small for a ratio to mean anything.")
+    return part / whole
