@@ -6,7 +6,7 @@ Memory grows with the block. What cannot go along (price caps and other instrume
 converge beside the others is solved by itself; what fails has a code and a message, and the others do not notice.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -25,7 +25,7 @@ from detente.search import baseline_preconditioner
 from detente.shock import Shock
 from detente.situation import external, situation
 from detente.solver import solve as drive
-from detente.stack import ALIKE, Mixture, Shape, Stack, stacked
+from detente.stack import ALIKE, Mixture, Shape, Stack, stacked, with_fields, with_own
 from detente.system import Point, TradeSystem, residual, start, system
 from detente.terms import Situation
 from detente.together import FIRST_SWEEPS, solve_together
@@ -156,6 +156,7 @@ def solve_mixture(
     mixture: Mixture,
     intensity: NDArray,
     *,
+    own: Mapping[str, NDArray] | None = None,
     names: Sequence[str] = COUNTRY,
     tolerance: float = TOLERANCE,
     block: int = BLOCK,
@@ -163,18 +164,26 @@ def solve_mixture(
 ) -> Equilibria:
     """The equilibria between two situations, at intensities [owner, scenario]; the rest as in `solve_many`.
 
-    Every scenario is taken to have a supplier for all and to hold together: see `holds_together`. What does not converge
+    own: what each scenario has besides weights (`stack.with_own`), scenarios last. Every scenario is taken to have a supplier for all and to hold together: see `holds_together`. What does not converge
     beside the others is solved by itself.
     """
     made, parts = baseline_preconditioner(economy), []
     for begin in range(0, intensity.shape[-1], block):
-        part = intensity[:, begin : begin + block]
-        count = part.shape[-1]
-        more = np.repeat(part[:, :1], _recurring(count, block) - count, axis=1)
-        stack = mixture.at(np.concatenate([part, more], axis=1))
+        count = len(intensity[0, begin : begin + block])
+        more = _recurring(count, block) - count
+        filled = np.concatenate([np.arange(begin, begin + count), np.full(more, begin)])
+        stack = with_own(mixture.at(intensity[:, filled]), _of(own, filled))
         found = solve_stack(economy, stack, made, tuple(names), tolerance)
         failed = [k for k in range(count) if not found.residual[k] <= tolerance]
-        alone = {k: _settled(economy, mixture.single(part[:, k]), names, tolerance) for k in failed}
+        alone = {
+            k: _settled(
+                economy,
+                with_fields(mixture.single(intensity[:, begin + k]), _of(own, begin + k)),
+                names,
+                tolerance,
+            )
+            for k in failed
+        }
         parts.append(_merged(found, list(range(count)), alone, names, economy))
         if progress is not None:
             progress(begin + count)
@@ -194,6 +203,11 @@ def holds_together(economy: Economy, mixture: Mixture) -> bool:
         return not components(economy, lowest, external(mixture.keep)).any()
     except DetenteError:
         return False
+
+
+def _of(own: Mapping[str, NDArray] | None, scenarios: NDArray | int) -> dict[str, NDArray]:
+    """What some scenarios have besides weights."""
+    return {name: values[..., scenarios] for name, values in (own or {}).items()}
 
 
 def _settled(economy: Economy, at: Situation, names: Sequence[str], tolerance: float) -> _One:

@@ -14,6 +14,7 @@ are relative to a baseline in which capital stays, so that without shocks nothin
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from detente.shock import Shock
 from detente.stack import Shape
 
 BUILT = ("capital", "investment", "investment_price_change", "consumption_change")
+Solver = Callable[..., Equilibria]  # (place of the year, shocks, names=names of fields)
 OWN = ("endowment", "claims", "transfer")  # of each path, though all may have the same in a year
 SETTLED = 1e-8  # of log capital, to which the long run is found
 ROUNDS = 40
@@ -104,13 +106,15 @@ def follow(
     tolerance: float = TOLERANCE,
     block: int = BLOCK,
     apart: tuple[int, ...] = (),
+    solver: Solver | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Paths:
     """The equilibria of paths of the same length, year by year, side by side.
 
     growth: None holds capital at the baseline (inflows are then spent like transfers, nothing is scrapped). capital: K̂ at
     the beginning, a number or [country] or [country, path]. apart: indices of countries whose trade differs between paths
-    in some year, so that all years are alike to the compiler. progress: called with the number of years done.
+    in some year, so that all years are alike to the compiler. solver: what solves a year's shocks in the place of
+    `batch.solve_many`, given the year's place. progress: called with the number of years done.
     Failures are data (`Paths.result`). Raises `InputError` for paths of several lengths or values out of their domain.
     """
     lengths = {len(path) for path in paths}
@@ -126,7 +130,9 @@ def follow(
     for t, now in enumerate(zip(*paths, strict=True)):
         if rules is not None:
             stock = stock * (1 - _columns([year.scrapped for year in now], countries))
-        found, values, stock = _year(economy, now, stock, rules, (tolerance, block, apart))
+        how = {"tolerance": tolerance, "block": block, "shape": Shape(apart, OWN)}
+        solved = partial(solve_many, economy, **how) if solver is None else partial(solver, t)
+        found, values, stock = _year(economy, now, stock, rules, solved)
         years.append(values)
         facts.append(found)
         if progress is not None:
@@ -145,14 +151,13 @@ def _year(
     now: Sequence[Year],
     stock: NDArray,
     rules: _Rules | None,
-    how: tuple[float, int, tuple[int, ...]],
+    solved: Callable[..., Equilibria],
 ) -> tuple[Equilibria, dict[str, NDArray], NDArray]:
     """One year of all paths: results, values by name [country, path], and the capital left for the next."""
     names = (*COUNTRY, "price_change") if rules is not None and rules.mix is not None else COUNTRY
     grown = None if rules is None else stock**rules.eta
     shocks = [_shock(year, None if grown is None else grown[:, p]) for p, year in enumerate(now)]
-    shape = Shape(how[2], OWN)
-    found = solve_many(economy, shocks, names=names, tolerance=how[0], block=how[1], shape=shape)
+    found = solved(shocks, names=names)
     values = {name: found.values[name] for name in COUNTRY}
     if rules is None:
         one = np.where(found.converged[None, :], 1.0, np.nan) * np.ones_like(stock)

@@ -4,7 +4,7 @@ Scenarios of one world differ in few trade weights: those of pairs with a target
 rows and columns with the axis (`terms.Cross`); the rest, and everything else that is the same in all, stays as it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -181,6 +181,25 @@ def mixture(keep: Situation, lift: Situation, owner: NDArray) -> Mixture:
     return Mixture(first, rest, places, ends, (owned[places[0]], owned[:, places[1]]))
 
 
+def with_own(stack: Stack, own: Mapping[str, NDArray]) -> Stack:
+    """The stack with something else in every scenario besides weights.
+
+    own: by name of a field of `Situation` (endowment, claims, transfer), values with the scenario on the last axis.
+    """
+    at = stack.situation
+    marks = jax.tree.unflatten(jax.tree.structure(at), stack.has_axis)
+    for name, values in own.items():
+        at, marks = _put(at, name, jnp.asarray(values)), _put(marks, name, True)
+    return Stack(at, tuple(jax.tree.leaves(marks)))
+
+
+def with_fields(at: Situation, values: Mapping[str, NDArray]) -> Situation:
+    """A situation with other values in some fields, by name."""
+    for name, value in values.items():
+        at = _put(at, name, jnp.asarray(value))
+    return at
+
+
 def _between(lift: NDArray, keep: NDArray, share: NDArray) -> NDArray:
     """(1 − x) lift + x keep on a last axis, where they differ."""
     out = np.broadcast_to(lift[..., None], (*lift.shape, share.shape[-1])).copy()
@@ -326,7 +345,7 @@ def _shared(leaves: Sequence[Array]) -> tuple[Array, bool]:
 
 
 def _put(at: Situation, name: str, value: object) -> Situation:
-    return eqx.tree_at(lambda s: getattr(s, name), at, value)
+    return eqx.tree_at(lambda s: getattr(s, name), at, value, is_leaf=lambda leaf: leaf is None)
 
 
 def _bare(at: Situation) -> Situation:
