@@ -36,6 +36,8 @@ _HOME = {
     "solve": "equilibrium",
     "Coalition": "senders",
     "coalition": "senders",
+    "CoalitionPath": "standoff",
+    "coalition_path": "standoff",
     "Outcome": "outcome",
     "Prospect": "prospect",
     "simulate": "prospect",
@@ -87,6 +89,8 @@ if TYPE_CHECKING:
     from detente.senders import Coalition as Coalition
     from detente.senders import coalition as coalition
     from detente.shock import Shock as Shock
+    from detente.standoff import CoalitionPath as CoalitionPath
+    from detente.standoff import coalition_path as coalition_path
     from detente.world import World as World
 
 

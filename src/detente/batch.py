@@ -164,8 +164,9 @@ def solve_mixture(
 ) -> Equilibria:
     """The equilibria between two situations, at intensities [owner, scenario]; the rest as in `solve_many`.
 
-    own: what each scenario has besides weights (`stack.with_own`), scenarios last. Every scenario is taken to have a supplier for all and to hold together: see `holds_together`. What does not converge
-    beside the others is solved by itself.
+    own: what each scenario has besides weights (`stack.with_own`), scenarios last. Every scenario is taken to have a
+    supplier for all and to hold together: see `holds_together`. What does not converge beside the others is solved by
+    itself.
     """
     made, parts = baseline_preconditioner(economy), []
     for begin in range(0, intensity.shape[-1], block):
@@ -234,7 +235,12 @@ def by_itself(economy: Economy, shock: Shock, names: Sequence[str], tolerance: f
 
 
 def _one(names: Sequence[str], found: Equilibrium) -> _One:
-    return _One(names, found if found.converged else None, found.result, "" if found.converged else found.result.message)
+    return _One(
+        names,
+        found if found.converged else None,
+        found.result,
+        "" if found.converged else found.result.message,
+    )
 
 
 def _refused(names: Sequence[str], problem: DetenteError) -> _One:

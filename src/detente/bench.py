@@ -19,6 +19,7 @@ from detente.bench_trade import TRADE
 from detente.calibration import calibrate
 from detente.catalogue import Catalogue, load_catalogue
 from detente.course import Settings as Pace
+from detente.departure import Departure
 from detente.economy import Economy
 from detente.equilibrium import TOLERANCE, Equilibrium, solve
 from detente.errors import DetenteError, InputError, unknown_name
@@ -31,6 +32,7 @@ from detente.scenario import Scenario
 from detente.senders import Coalition, coalition
 from detente.shock import Shock
 from detente.sizes import CENTRAL, Position
+from detente.standoff import Standoff
 from detente.transition import Transition, simulate_path
 from detente.world import World
 
@@ -63,6 +65,8 @@ class Bench:
         self._outcomes: dict[tuple[Setting, str, str], Outcome] = {}
         self._coalitions: dict[tuple[Setting, str], Coalition] = {}
         self._transitions: dict[tuple[Any, ...], Transition] = {}
+        self._standoffs: dict[tuple[Setting, str], Standoff] = {}
+        self._departures: dict[tuple[Setting, str, tuple[str, ...]], Departure] = {}
         self._values: dict[tuple[str, Setting], float] = {}
         self._account = Account()
 
@@ -113,6 +117,26 @@ class Bench:
             self._account.note_paths(len(found.names))
         return self._transitions[key]
 
+    def departure(self, setting: Setting, scenario: str, exits: tuple[str, ...]) -> Departure:
+        """What the exit of some senders from what they keep under a scenario does over years, at a setting."""
+        key = setting, scenario, exits
+        if key not in self._departures:
+            made = self._standoffs.get(key[:2])
+            if made is None:
+                pace = Pace(end=ENDS.get(setting.cuts, "value"))
+                keep = self._situation(setting, scenario)
+                made = Standoff(
+                    self._economy(setting), keep, years=YEARS, settings=pace, tolerance=COALITIONS
+                )
+                self._standoffs[key[:2]] = made
+            names = made.roster.names
+            for name in exits:
+                if name not in names:
+                    raise unknown_name("member of the coalition", name, names)
+            found = self._departures[key] = made.departure([names.index(name) for name in exits])
+            self._account.note_paths(len(found.known) + 1)
+        return self._departures[key]
+
     def _economy(self, setting: Setting) -> Economy:
         behaviour = _behaviour(setting)
         if behaviour not in self._economies:
@@ -139,7 +163,15 @@ class Bench:
             for key in wanted[setting]:
                 with suppress(DetenteError):  # raised again when a claim asks for it
                     self._values[key, setting] = self._value(entries[key], setting)
-            for kept in (self._sides, self._outcomes, self._coalitions, self._transitions):
+            stores = (
+                self._sides,
+                self._outcomes,
+                self._coalitions,
+                self._transitions,
+                self._standoffs,
+                self._departures,
+            )
+            for kept in stores:
                 for each in [each for each in kept if each[0] == setting]:
                     del kept[each]
 

@@ -3,11 +3,12 @@
 docs/study.md lists them, docs/paths.md has the definitions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from detente import labels
-from detente.errors import InputError
+from detente.departure import Departure
+from detente.errors import InputError, unknown_name
 from detente.quantity import Setting, ratio
 from detente.transition import Transition
 
@@ -19,6 +20,10 @@ class Followed(Protocol):
         self, setting: Setting, scenario: str, against: str, lift_years: tuple[int, ...], chance: float
     ) -> Transition:
         """The paths of a scenario lifted in some years, or with a chance of reversal a year."""
+        ...
+
+    def departure(self, setting: Setting, scenario: str, exits: tuple[str, ...]) -> Departure:
+        """What the exit of some senders does over years."""
         ...
 
 
@@ -88,6 +93,47 @@ def owners_back(bench: Followed, setting: Setting, scenario: str, against: str, 
     return 100 * bench.transition(setting, scenario, against, (), chance).maker.returning
 
 
+def path_exit_effect(
+    bench: Followed, setting: Setting, scenario: str, exits: Sequence[str], party: str = ""
+) -> float:
+    """What the exit of some senders does over years to a sender that stays, or to all of them, percent of consumption."""
+    of = bench.departure(setting, scenario, tuple(exits))
+    at = [_place(of, party)] if party else list(of.stayers)
+    return 100 * ratio(float(of.effect[at].sum()), float(of.member_income[at].sum()))
+
+
+def path_exit_worth(bench: Followed, setting: Setting, scenario: str, exits: Sequence[str]) -> float:
+    """What it is worth to all that stay, as an annuity, USD billion a year."""
+    of = bench.departure(setting, scenario, tuple(exits))
+    return float(of.effect[list(of.stayers)].sum())
+
+
+def path_needed_worth(
+    bench: Followed, setting: Setting, scenario: str, party: str, exits: Sequence[str], before: bool = False
+) -> float:
+    """What a dollar of the target's loss must be worth over years to a sender, once others left or `before`, dollars."""
+    of = bench.departure(setting, scenario, tuple(exits))
+    return float((of.level if before else of.level_after)[_place(of, party)])
+
+
+def path_followers(
+    bench: Followed, setting: Setting, scenario: str, exits: Sequence[str], slack: float
+) -> float:
+    """How many senders leave after others have, if each values the loss a percentage above its break-even over years."""
+    return float(len(bench.departure(setting, scenario, tuple(exits)).followers(slack)))
+
+
+def path_unheld(bench: Followed, setting: Setting, scenario: str, exits: Sequence[str]) -> float:
+    """How many of those who stay keep at no worth of the target's loss, even before the exit."""
+    return float(len(bench.departure(setting, scenario, tuple(exits)).unheld))
+
+
+def _place(of: Departure, party: str) -> int:
+    if party not in of.roster.names:
+        raise unknown_name("member of the coalition", party, of.roster.names)
+    return of.roster.names.index(party)
+
+
 def _gain(found: Transition, party: str) -> float:
     codes = _codes(found, party)
     value = found.present_value(found.begins(1))
@@ -101,5 +147,8 @@ def _codes(found: Transition, party: str) -> list[str]:
 
 PATH: dict[str, Callable[..., float]] = {
     function.__name__.replace("_", "-"): function
-    for function in (path_income, path_long_run, late_gain, stock_back, expected_part, owners_back)
-}
+    for function in (
+        path_income, path_long_run, late_gain, stock_back, expected_part, owners_back, path_exit_effect,
+        path_exit_worth, path_needed_worth, path_followers, path_unheld,
+    )
+}  # fmt: skip

@@ -12,6 +12,7 @@ from detente.errors import InputError
 from detente.terminal import busy, fill, table
 
 if TYPE_CHECKING:
+    from detente.course import Settings
     from detente.findings import Finding, Question
     from detente.scenario import Scenario
     from detente.senders import Coalition
@@ -54,6 +55,24 @@ def coalition(
             "--intensities", help="Intensities between lift and keep too, at each --lambda (slower)."
         ),
     ] = False,
+    over_time: Annotated[
+        bool,
+        typer.Option(
+            "--over-time", help="The exit over years too, beside that of one year: capital, owners, memory."
+        ),
+    ] = False,
+    last: Annotated[int, typer.Option("--to", help="Last year of --over-time.")] = 2035,
+    decision: Annotated[
+        int | None,
+        typer.Option(help="Year from which members may have lifted. Default: that of the scenario's day."),
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Rate of discount a year, of --over-time.")] = 0.03,
+    foreign_capital: Annotated[
+        str, typer.Option("--foreign-capital", help="on or off, of --over-time.")
+    ] = "on",
+    end: Annotated[
+        str, typer.Option(help="Which end of the figures on capital, of --over-time: value, low or high.")
+    ] = "value",
     elasticities: Annotated[
         str,
         typer.Option(help="Named sets, numbers or CSV files, with commas between them; results are ranges."),
@@ -88,14 +107,20 @@ def coalition(
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"`--out {out}` is a file; expected a folder (it is made if missing).")
     asked, behaviour = (scenario, members, target, leaving), (sets, deficits, horizon, world)
+    pace = _pace(last, rate, foreign_capital, end) if over_time else None
     solved, question, found = _compute(asked, behaviour, (worths, veto, intensities))
     content = _content(solved, question, found)
+    if pace is not None:
+        content["over_time"] = _over_time(solved, question, found, scenario, (*pace, decision))
     if out is not None:
         _write(content, solved, out)
     if as_json:
         typer.echo(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False))
         return
-    _print(solved, question, found, content)
+    if pace is not None:
+        _print_years(content)
+    else:
+        _print(solved, question, found, content)
     if out is not None:
         typer.echo(f"\nTables, charts and coalition.json: {out}")
 
@@ -165,6 +190,73 @@ def _exits(leaving: str | None, scenario: "Scenario", who: Any, countries: Seque
             raise unknown_name("member", code, who.names, "Only a member can leave.")
         found.append(who.names.index(code))
     return tuple(dict.fromkeys(found))
+
+
+# Over years ------------------------------------------------------------------------------------------------
+
+
+def _pace(last: int, rate: float, foreign: str, end: str) -> "tuple[list[int], Settings]":
+    """The years, and what links them. Raises `InputError` for an option that cannot be used."""
+    from detente.course import Settings
+    from detente.schedule import span
+
+    if foreign not in ("on", "off"):
+        raise InputError(f"`--foreign-capital` is `{foreign}`; expected on or off.")
+    if end not in ("value", "low", "high"):
+        raise InputError(f"`--end` is `{end}`; expected value, low or high.")
+    return span(2022, last), Settings(rate=rate, foreign=foreign == "on", end=end)
+
+
+def _over_time(
+    solved: "Sequence[Coalition]",
+    question: "Question",
+    found: "Sequence[Finding]",
+    scenario: str,
+    pace: "tuple[list[int], Settings, int | None]",
+) -> "Finding":
+    """What the JSON has under `over_time`; keys in docs/coalition.md."""
+    years, settings, decision = pace
+    with busy("Following the coalitions") as progress:
+        from detente import endurance
+
+        sets = [each["elasticities"] for each in found]
+        readings = endurance.compare(
+            solved, sets, scenario, question.exits, years=years, decision=decision, settings=settings,
+            progress=progress,
+        )  # fmt: skip
+    return {
+        "years": readings[0]["years"],
+        "rate": settings.rate,
+        "settings": settings.told,
+        "answers": endurance.sentences(readings, found[0]["exit"], solved[0].money),
+        "readings": readings,
+    }
+
+
+def _print_years(content: "dict[str, Any]") -> None:
+    from detente import endurance
+    from detente.answers import listed
+    from detente.measure import named
+
+    told = content["over_time"]
+    first, last = told["years"]
+    gone, readings = listed([named(code) for code in content["exit"]]), told["readings"]
+    typer.echo(
+        fill(
+            f"{gone[:1].upper()}{gone[1:]} lifts and the others keep what `{content['situation']}` has: in one year, and "
+            f"over years from {first} on, an annuity at {100 * told['rate']:g} % a year, all years after {last} like that "
+            f"one. {' and '.join(each['elasticities'] for each in readings)}. Money in {content['money']} a year; percent "
+            "of spending in one year, of consumption over years."
+        )
+    )
+    typer.echo(f"\n{endurance.tables(readings, content['money'])}")
+    for key, lines in told["answers"].items():
+        typer.echo(f"\n{key} · {HEADINGS[key]}")
+        for line in lines:
+            typer.echo(fill(f"  · {line}", "    "))
+    worst = max(each["residual"] for each in readings)
+    paths = " + ".join(str(each["paths"]) for each in readings)
+    typer.echo(f"\n{fill(told['settings'])}; {paths} paths, largest residual {worst:.1e}")
 
 
 # Printing ---------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ what `senders.coalition` gives.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from detente.accumulation import present_value
 from detente.batch import BLOCK, Equilibria, holds_together, solve_mixture
 from detente.course import Maker, Settings
+from detente.departure import Departure
 from detente.dynamics import Paths, Year, follow
 from detente.economy import Economy
 from detente.equilibrium import TOLERANCE
@@ -38,6 +40,7 @@ from detente.shock import Shock
 from detente.situation import situation
 from detente.stack import Mixture, mixture
 
+STEP = 8  # coalitions are filled up to a multiple of so many: few programs are compiled, little is solved in vain
 MOST = 16_384  # equilibria: 1 024 coalitions in 16 years, a few minutes
 
 
@@ -55,7 +58,9 @@ class CoalitionPath(Coalition):
 
     def payoffs(self, worth: Any) -> Any:
         """Raises `InputError`: over time a member keeps or has lifted."""
-        raise InputError("Over time a member keeps or has lifted. Ask a coalition of one year for intensities.")
+        raise InputError(
+            "Over time a member keeps or has lifted. Ask a coalition of one year for intensities."
+        )
 
     def __repr__(self) -> str:
         return (
@@ -120,13 +125,8 @@ class Standoff:
         self.lift = lifted(self.keep, self.roster.names, self.target)
         self.maker = Maker(economy, self.target, self.settings)
         self._bare = Maker(economy, self.target, replace(self.settings, hysteresis=None))
-        begins = self._decided(decision, years)
-        self.years, self._before = tuple(years[begins:]), begins
-        calendar = Calendar(economy, self.target)
-        self._moments = self._sides(calendar, years)
-        sides = [self.maker.years(moments)[0] for moments in self._moments]
-        self._trade = [self._mixed(keep, lift) for keep, lift in zip(*(side[begins:] for side in sides), strict=True)]
-        self._capital = self._trunk(sides[0][:begins])
+        self._whole, self._before = tuple(years), self._decided(decision, years)
+        self.years = self._whole[self._before :]
         self._worth: dict[int, NDArray] = {}
         self.messages: dict[int, str] = {}
         self.residual = 0.0
@@ -137,7 +137,9 @@ class Standoff:
 
     def _refuse(self) -> None:
         if len(self.roster.target) != 1:
-            raise InputError(f"The target `{self.target}` is several countries; over time expected one, as RUS.")
+            raise InputError(
+                f"The target `{self.target}` is several countries; over time expected one, as RUS."
+            )
         if self.settings.reversal > 0:
             raise InputError(
                 "A chance of reversal is for relief by one scenario (`simulate_path`). Leave it out over coalitions."
@@ -146,7 +148,9 @@ class Standoff:
     def _decided(self, decision: int | None, years: Sequence[int]) -> int:
         """The place of the decision among the years."""
         if not len(years) or list(years) != list(range(years[0], years[0] + len(years))):
-            raise InputError(f"The years are {list(years)}; expected one after the other, as range(2022, 2036).")
+            raise InputError(
+                f"The years are {list(years)}; expected one after the other, as range(2022, 2036)."
+            )
         day = self.keep.regime
         earliest = max(years[0], day.year) if day is not None else years[0]
         year = earliest if decision is None else decision
@@ -157,22 +161,31 @@ class Standoff:
             )
         return list(years).index(year)
 
-    def _sides(self, calendar: Calendar, years: Sequence[int]) -> tuple[list[Moment], list[Moment]]:
-        year = self.years[0]
+    @cached_property
+    def _moments(self) -> tuple[list[Moment], list[Moment]]:
+        """All years of the path on which all keep, and of the one on which all lift at the decision."""
+        calendar = Calendar(self.economy, self.target)
         try:
-            return calendar.moments(self.keep, years), calendar.moments(
-                self.lift, years, before=self.keep, lifted_in=year
-            )
+            sides = (self.keep, {}), (self.lift, {"before": self.keep, "lifted_in": self.years[0]})
+            keep, lift = (calendar.moments(side, self._whole, **more) for side, more in sides)
+            return keep, lift
         except InputError as problem:
             if "lifting ends nothing" not in str(problem):
                 raise
             raise InputError(f"{problem} Leave out of the members whoever has nothing to lift.") from None
 
+    @cached_property
+    def _shared(self) -> tuple[list[Mixture], NDArray | float]:
+        """By year from the decision on, what lies between the two; and capital at the decision."""
+        keep, lift = (self.maker.years(moments)[0] for moments in self._moments)
+        later = zip(keep[self._before :], lift[self._before :], strict=True)
+        return [self._mixed(*pair) for pair in later], self._trunk(keep[: self._before])
+
     def _mixed(self, keep: Year, lift: Year) -> Mixture:
         shocks = [replace(year.shock, claims=None, transfer=None) for year in (keep, lift)]
         if not any(shock.instruments or shock.evasion is not None for shock in shocks):
-            ends = (situation(self.maker.economy, shock) for shock in shocks)
-            made = mixture(*ends, self.roster.owner)
+            ends = [situation(self.maker.economy, shock) for shock in shocks]
+            made = mixture(ends[0], ends[1], self.roster.owner)
             if holds_together(self.maker.economy, made):
                 return made
         raise InputError(
@@ -196,7 +209,9 @@ class Standoff:
     @property
     def weight(self) -> NDArray:
         """What each year counts for in an annuity, the last with all that follow it; sums to one [year]."""
-        return present_value(np.eye(len(self.years)), self.settings.rate).total * (1 - 1 / (1 + self.settings.rate))
+        return present_value(np.eye(len(self.years)), self.settings.rate).total * (
+            1 - 1 / (1 + self.settings.rate)
+        )
 
     @property
     def income(self) -> NDArray:
@@ -205,9 +220,26 @@ class Standoff:
         return self.weight @ self._consumed
 
     def variation(self, masks: Sequence[int]) -> NDArray:
-        """The annuity of what coalitions give [country, coalition], not a number where one has no solution."""
+        """The annuity of what coalitions give [country, coalition]. Raises as `solve`, and where one has no solution."""
         self.solve(masks)
+        for mask in masks:
+            if mask in self.messages:
+                names = ", ".join(self.roster.names[k] for k in bits(mask)) or "nobody"
+                raise ConvergenceError(
+                    f"The path on which {names} keeps has no solution: {self.messages[mask]}"
+                )
         return np.stack([self.weight @ self._worth[mask] for mask in masks], axis=-1)
+
+    @property
+    def count(self) -> int:
+        """How many coalitions have been followed."""
+        return len(self._worth)
+
+    def departure(self, leavers: Sequence[int]) -> Departure:
+        """What the exit of some members does, by place; solves only the coalitions around it. Raises as `variation`."""
+        income = self.income
+        stakes = [income[at].sum() for at in (*self.roster.places, self.roster.target)]
+        return Departure(self.variation, self.roster, income, tuple(leavers), self.tolerance * max(stakes))
 
     def solve(self, masks: Sequence[int], progress: Callable[[int], None] | None = None) -> None:
         """Follow those coalitions that have not been yet. Raises `InputError`, `ConvergenceError` as `coalition_path`."""
@@ -224,12 +256,13 @@ class Standoff:
 
     def _take(self, masks: list[int]) -> None:
         inside = membership(len(self.roster.names))[:, masks].astype(float)
+        trade, capital = self._shared
         found = follow(
             self.maker.economy,
             [self._years(mask) for mask in masks],
             self.maker.growth,
-            capital=self._capital,
-            solver=lambda t, shocks, names: self._year(self._trade[t], inside, shocks, names),
+            capital=capital,
+            solver=lambda t, shocks, names: self._year(trade[t], inside, shocks, names),
         )
         spent, level = self._spent(found), found.values["consumption_change"]
         if not self._worth:
@@ -261,7 +294,9 @@ class Standoff:
         ]
         return self._bare.years(moments)[0][self._before :]
 
-    def _year(self, between: Mixture, inside: NDArray, shocks: Sequence[Shock], names: Sequence[str]) -> Equilibria:
+    def _year(
+        self, between: Mixture, inside: NDArray, shocks: Sequence[Shock], names: Sequence[str]
+    ) -> Equilibria:
         """One year of some coalitions, trade from the mixture and the rest from their shocks."""
         fields = {"endowment": "endowment_change", "claims": "claims", "transfer": "transfer"}
         own = {
@@ -269,8 +304,10 @@ class Standoff:
             for name, key in fields.items()
             if getattr(shocks[0], key) is not None
         }
-        how = {"names": names, "tolerance": self.tolerance, "block": self.block}
-        found = solve_mixture(self.maker.economy, between, inside, own=own, **how)
+        block = min(self.block, STEP * -(-len(shocks) // STEP))
+        found = solve_mixture(
+            self.maker.economy, between, inside, own=own, names=names, tolerance=self.tolerance, block=block
+        )
         self.alone += int(found.alone.sum())
         return found
 
