@@ -19,7 +19,7 @@ from .tables import party_name
 NOW, AFTER = "#0f7b6c", "#c9a227"  # of split_chart: distinct for the colour-blind, and neither gain nor loss
 PRESSURE, COST = "#7b4ea3", "#c9a227"
 NAMES, ROW, BAND = 150, 34, 7  # pixels: country names, a member's row, from its middle to either mark
-MORE = {"symbolType": "circle", "symbolStrokeWidth": 0, "orient": "bottom", "title": None}
+MORE = {"symbolType": "circle", "symbolStrokeWidth": 0, "orient": "bottom", "title": None, "labelLimit": PLOT}
 
 
 def specs(content: Mapping[str, Any], of: Coalition) -> dict[str, Spec]:
@@ -27,6 +27,8 @@ def specs(content: Mapping[str, Any], of: Coalition) -> dict[str, Spec]:
     made = {"burden": burden_spec(content["readings"], of)}
     if 0 < len(content["exit"]) < len(content["members"]):
         made["break_even"] = break_even_spec(content["readings"], of)
+    if "over_time" in content:
+        made["over_time"] = over_time_spec(content["over_time"], content["exit"], of)
     return made
 
 
@@ -34,24 +36,63 @@ def break_even_spec(found: Sequence[Finding], of: Coalition) -> Spec:
     """Break-even λ of each member, now and after the exit: a dot at the first reading, a line over the range of all."""
     left = listed([named(code) for code in found[0]["exit"]])
     series = {"break_even": "All keep", "break_even_after": f"After the exit of {left}"}
+    members = [each["members"] for each in found]
+    rows, beyond = _levels({title: (members, key) for key, title in series.items()})
+    note = "A dot is the first set of elasticities, a line the range of all. Keeping pays to the right of the dot."
+    if beyond:
+        note += f" Not shown, no finite λ: {listed(beyond)}."
+    chart = _dots(rows, list(series.values()), of)
+    return captioned(
+        chart,
+        "What must a dollar of the target's loss be worth for keeping to pay?",
+        "λ",
+        _caption(found, of),
+        note,
+    )
+
+
+def over_time_spec(told: Mapping[str, Any], left: Sequence[str], of: Coalition) -> Spec:
+    """Break-even λ of those who stay, after the exit, in one year and over years; marks as in `break_even_spec`."""
+    first, last = told["years"]
+    series = {"one_year": "One year", "over_years": "Over years"}
+    sides = {title: [each[key]["members"] for each in told["readings"]] for key, title in series.items()}
+    rows, beyond = _levels({title: (members, "break_even_after") for title, members in sides.items()})
+    note = (
+        f"After the exit of {listed([named(code) for code in left])}. A dot is the first set of elasticities, a line the "
+        f"range of all. Over years: {first} to {last} and after, annuities at {100 * told['rate']:g} % a year; "
+        f"{told['settings']}."
+    )
+    if beyond:
+        note += f" Not shown where no λ keeps: {listed(beyond)}."
+    return captioned(
+        _dots(rows, list(series.values()), of),
+        "What must a dollar of the target's loss be worth, in one year and over years?",
+        "λ",
+        _caption(told["readings"], of),
+        note,
+    )
+
+
+def _levels(series: Mapping[str, tuple[Sequence[Any], str]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Rows of break-even λs, from {title: (members of each reading, key)}, and whom no finite λ keeps."""
     rows, beyond = [], []
-    for k, member in enumerate(found[0]["members"]):
-        for at, (key, title) in enumerate(series.items()):
-            values = [each["members"][k][key] for each in found]
+    for k in range(len(next(iter(series.values()))[0][0])):
+        for at, (title, (readings, key)) in enumerate(series.items()):
+            name = readings[0][k]["name"]
+            values = [members[k][key] for members in readings]
             numbers = [as_number(value) for value in values if value is not None]
             if numbers and all(np.isfinite(numbers)):
                 ends = {"value": numbers[0], "low": min(numbers), "high": max(numbers)}
-                rows.append({"name": member["name"], "series": title, "at": at} | ends)
+                rows.append({"name": name, "series": title, "at": at} | ends)
             elif numbers:
-                beyond.append(member["name"])
-    note = "A dot is the first set of elasticities, a line the range of all. Keeping pays to the right of the dot."
-    if beyond:
-        note += f" Not shown, no finite λ: {listed(list(dict.fromkeys(beyond)))}."
-    x = {
-        "type": "quantitative",
-        "title": f"λ, {of.money} of own cost for one of {party_name(of.target)}'s loss",
-    }
-    colours = {"domain": list(series.values()), "range": [NOW, AFTER]}
+                beyond.append(name)
+    return rows, list(dict.fromkeys(beyond))
+
+
+def _dots(rows: Sequence[Mapping[str, Any]], series: Sequence[str], of: Coalition) -> Spec:
+    """A dot and a line a row of `_levels`."""
+    title = f"λ, {of.money} of own cost for one of {party_name(of.target)}'s loss"
+    x = {"type": "quantitative", "title": title}
     mark = {"type": "point", "filled": True, "size": 80, "opacity": 1}
     layers = [
         {
@@ -60,14 +101,7 @@ def break_even_spec(found: Sequence[Finding], of: Coalition) -> Spec:
         },
         {"mark": mark, "encoding": {"x": x | {"field": "value"}}},
     ]
-    chart = _grouped(rows, layers, colours)
-    return captioned(
-        chart,
-        "What must a dollar of the target's loss be worth for keeping to pay?",
-        "λ",
-        _caption(found, of),
-        note,
-    )
+    return _grouped(rows, layers, {"domain": list(series), "range": [NOW, AFTER]})
 
 
 def burden_spec(found: Sequence[Finding], of: Coalition) -> Spec:
@@ -133,7 +167,8 @@ def _caption(found: Sequence[Finding], of: Coalition) -> str:
     return (
         f"{len(of.members)} members against {party_name(of.target)}, {2 ** len(of.members)} coalitions of "
         f"{of.keep.name}. Data: {data}; deficits: {of.economy.closure}; trade elasticities: "
-        f"{', '.join(each['elasticities'] for each in found)}; horizon: {found[0]['horizon'] or 'given by the user'}."
+        f"{', '.join(each['elasticities'] for each in found)}; horizon: "
+        f"{of.economy.provenance.get('horizon', {}).get('told') or 'given by the user'}."
     )
 
 
