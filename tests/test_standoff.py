@@ -1,15 +1,18 @@
 """Coalitions over years: against paths of explicit scenarios, against one year, and what an exit does against the game."""
 
+import json
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import detente as dt
-from detente import cascade, game
+from detente import bench_path, cascade, endurance, game
 from detente.accumulation import present_value
 from detente.bench_game import follow_slack, followers
+from detente.cli import app
 from detente.course import Settings
 from detente.departure import of_year, rise
 from detente.economy import Economy
@@ -73,14 +76,14 @@ def by_hand(found: Transition, free: int, path: int) -> np.ndarray:
     return spent * (level[..., path] / level[..., free] - 1)
 
 
-@pytest.mark.parametrize("decision", [2022, 2024])
-def test_each_coalition_is_the_path_of_a_scenario_with_lifts(decision):
+@pytest.mark.parametrize(("decision", "masks"), [(2022, [5]), (2024, range(1, 8))])
+def test_each_coalition_is_the_path_of_a_scenario_with_lifts(decision, masks):
     """Every coalition as a scenario of its own, that keeps all until the decision."""
     found, keep = three(decision), scenario()
     assert found.years == tuple(range(decision, 2026))
     scale = abs(found.by_year).max().item()
     free = path_of(lifted(keep, MEMBERS, "N3"), decision)
-    for mask in range(1, 8):
+    for mask in masks:
         out = [name for k, name in enumerate(MEMBERS) if not mask >> k & 1]
         other = path_of(lifted(keep, out, "N3") if out else keep, decision)
         both = replace(free, paths=replace(free.paths, values=joined(free, other)))
@@ -210,6 +213,118 @@ def test_the_study_reads_the_same_slack_and_followers():
 )
 def test_a_rise_of_a_break_even(before, after, wanted):
     assert rise(before, after) == pytest.approx(wanted)
+
+
+# In words and as a command ----------------------------------------------------------------------------------
+
+
+def test_the_answers_read_the_figures():
+    """Verdicts from the figures: the same where both sides are the same exit, a change where harm is made of it."""
+    exit_ = of_year(three(), [0])
+    same = endurance.reading("any", exit_, exit_)
+    answers = endurance.sentences([same], ["N0"], "USD billion")
+    assert set(answers) == {"C8", "C9", "C17"}
+    assert all(lines[-1] == "The verdict is the same." for lines in answers.values())
+    other = json.loads(json.dumps(same))
+    other["over_years"]["stayers"]["exit_effect_percent"] = -1.0
+    other["one_year"]["stayers"]["exit_effect_percent"] = 0.0
+    other["over_years"] |= {"slack": "never", "followers": [], "unheld": ["N1"]}
+    other["one_year"]["slack"] = 0.0
+    answers = endurance.sentences([other], ["N0"], "USD billion")
+    assert answers["C8"][-1] == "The verdict changes: from “no” to “yes”."
+    assert answers["C9"][-1] == "The verdict changes: from “it does” to “it does not”."
+    assert "rises by at most any amount" in answers["C9"][1]
+    assert "No λ keeps N1" in answers["C9"][1]
+    mixed = endurance.sentences([same | {"over_years": same["one_year"]}, other], ["N0"], "USD billion")
+    assert "it depends on the elasticities" in mixed["C8"][-1]
+
+
+def test_figures_of_a_side_add_up():
+    told = endurance.side(of_year(three(), [1]))
+    rows = told["members"]
+    assert told["stayers"]["exit_effect"] == pytest.approx(rows[0]["exit_effect"] + rows[2]["exit_effect"])
+    assert sum(row["transfer"] for row in rows) == pytest.approx(0, abs=EXACT)
+    assert rows[1]["break_even_after"] is None
+    for row in rows:
+        assert row["cost_percent"] == pytest.approx(100 * row["cost"] / row["income"])
+
+
+QUICK = ("us-relief", "--world", "tiny", "--members", "USA,XCO", "--over-time", "--to", "2027")
+
+
+def test_the_command(tmp_path):
+    sets = ("--elasticities", "caliendo-parro-2015", "--foreign-capital", "off")
+    result = CliRunner().invoke(
+        app, ["coalition", *QUICK, *sets, "--out", str(tmp_path)], catch_exceptions=False
+    )
+    for part in (
+        "the others keep what `status-quo-2025` has",
+        "C8 ·",
+        "C9 ·",
+        "C17 ·",
+        "Over years: ",
+        "foreign capital off",
+    ):
+        assert part in result.output
+    assert max(map(len, result.output.splitlines())) <= 120
+    told = json.loads((tmp_path / "coalition.json").read_text("utf-8"))["over_time"]
+    assert told["years"] == [2025, 2027]
+    assert (tmp_path / "over_time.svg").exists()
+    made = Standoff(tiny(), "us-relief", "USA,XCO", years=range(2022, 2028), settings=Settings(foreign=False))
+    wanted = endurance.side(made.departure([0]))
+    found = told["readings"][0]["over_years"]
+    assert found["members"][1]["exit_effect"] == pytest.approx(wanted["members"][1]["exit_effect"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--exit", "none"], "some members leave"),
+        (["--foreign-capital", "maybe"], "expected on or off"),
+        (["--end", "top"], "expected value, low or high"),
+        (["--decision", "2040"], "decision is in 2040"),
+    ],
+)
+def test_the_command_refuses_with_the_mend(more, says):
+    result = CliRunner().invoke(app, ["coalition", *QUICK, "--elasticities", "4", *more])
+    assert isinstance(result.exception, InputError)
+    assert says in str(result.exception)
+
+
+def test_kinds_of_the_study():
+    """Quantities of a study from one exit; each asks the bench for it by names."""
+
+    class Followed:
+        def departure(self, setting, scenario, exits):
+            return of_year(three(), [MEMBERS.index(name) for name in exits])
+
+    exit_, bench, asked = of_year(three(), [0]), Followed(), (None, "three", ["N0"])
+    effect = bench_path.path_exit_effect(bench, *asked)
+    assert effect == pytest.approx(100 * exit_.effect[1:].sum() / exit_.member_income[1:].sum())
+    one = bench_path.path_exit_effect(bench, *asked, party="N2")
+    assert one == pytest.approx(100 * exit_.effect[2] / exit_.member_income[2])
+    assert bench_path.path_exit_worth(bench, *asked) == pytest.approx(exit_.effect[1:].sum())
+    assert bench_path.path_needed_worth(bench, None, "three", "N1", ["N0"]) == pytest.approx(
+        exit_.level_after[1]
+    )
+    before = bench_path.path_needed_worth(bench, None, "three", "N1", ["N0"], before=True)
+    assert before == pytest.approx(exit_.level[1])
+    assert bench_path.path_followers(bench, *asked, slack=0.1) == len(exit_.followers(0.1))
+    assert bench_path.path_unheld(bench, *asked) == 0
+    with pytest.raises(InputError, match="no member"):
+        bench_path.path_exit_effect(bench, *asked, party="N9")
+
+
+def test_who_no_worth_keeps_is_taken_to_stay():
+    """A member whose keeping helps the target follows nobody, and the slack is that of the others."""
+    found = three()
+    values = found.variation.to_numpy().copy()
+    masks = np.arange(8)
+    values[3, masks & 4 > 0] += 2 * game.last(-found.on_target)[2]  # with N2 in, the target is better off
+    exit_ = replace(of_year(found, [0]), table=lambda wanted: values[:, list(wanted)])
+    assert exit_.unheld == (2,)
+    assert 2 not in exit_.followers(0.0)
+    assert set(exit_.rises) == {1}
 
 
 # What is refused --------------------------------------------------------------------------------------------
