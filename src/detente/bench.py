@@ -163,14 +163,8 @@ class Bench:
             for key in wanted[setting]:
                 with suppress(DetenteError):  # raised again when a claim asks for it
                     self._values[key, setting] = self._value(entries[key], setting)
-            stores = (
-                self._sides,
-                self._outcomes,
-                self._coalitions,
-                self._transitions,
-                self._standoffs,
-                self._departures,
-            )
+            stores: list[dict[Any, Any]] = [self._sides, self._outcomes, self._coalitions]
+            stores += [self._transitions, self._standoffs, self._departures]
             for kept in stores:
                 for each in [each for each in kept if each[0] == setting]:
                     del kept[each]

@@ -256,7 +256,7 @@ def _print_years(content: "dict[str, Any]") -> None:
             typer.echo(fill(f"  · {line}", "    "))
     worst = max(each["residual"] for each in readings)
     paths = " + ".join(str(each["paths"]) for each in readings)
-    typer.echo(f"\n{fill(told['settings'])}; {paths} paths, largest residual {worst:.1e}")
+    typer.echo("\n" + fill(f"{told['settings']}; {paths} paths, largest residual {worst:.1e}"))
 
 
 # Printing ---------------------------------------------------------------------------------------------------

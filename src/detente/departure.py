@@ -53,9 +53,7 @@ class Departure:
     @cached_property
     def known(self) -> dict[int, NDArray]:
         """Welfare [country] in the coalitions around the exit, solved in one go."""
-        masks = [self.whole, self.after]
-        masks += [here & ~(1 << k) for here in (self.whole, self.after) for k in bits(here)]
-        masks = list(dict.fromkeys(masks))
+        masks = around(len(self.roster.names), self.leavers)
         return dict(zip(masks, self.table(masks).T, strict=True))
 
     @cached_property
@@ -138,6 +136,13 @@ class Departure:
             order.append(int(np.nanargmin(gains)))
             here &= ~(1 << order[-1])
         return tuple(order)
+
+
+def around(members: int, leavers: Sequence[int]) -> list[int]:
+    """All, those who stay, and both less one: the coalitions around an exit, as bit masks."""
+    whole = 2**members - 1
+    sides = whole, whole - sum(1 << k for k in leavers)
+    return list(dict.fromkeys([*sides, *(here & ~(1 << k) for here in sides for k in bits(here))]))
 
 
 def rise(before: float, after: float) -> float:

@@ -86,6 +86,7 @@ def side(of: Departure) -> Finding:
             "keeping_costs_after": after[k],
             "break_even": of.level[k],
             "break_even_after": of.level_after[k],
+            "rise": of.rises.get(k, np.nan),
             "cost": cost[k],
             "cost_percent": 100 * cost[k] / income[k],
             "transfer": cost[k] - mean * income[k],
@@ -196,15 +197,8 @@ def _rise(value: float) -> str:
 
 def _steepest(sides: Sequence[Finding]) -> str:
     """Whose break-even λ rises most, in each reading."""
-    names = []
-    for each in sides:
-        rises = {}
-        for row in each["members"]:
-            before, after = row["break_even"], row["break_even_after"]
-            if after is not None and before != "never":
-                low, high = as_number(before), as_number(after)
-                rises[named(row["member"])] = np.inf if low <= 0 < high else high / low if low > 0 else 0.0
-        names.append(max(rises, key=lambda name: rises[name]))
+    rows = [[row for row in each["members"] if row["rise"] is not None] for each in sides]
+    names = [named(max(each, key=lambda row: as_number(row["rise"]))["member"]) for each in rows if each]
     return " or ".join(dict.fromkeys(names))
 
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from detente.accumulation import present_value
 from detente.batch import BLOCK, Equilibria, holds_together, solve_mixture
 from detente.course import Maker, Settings
-from detente.departure import Departure
+from detente.departure import Departure, around
 from detente.dynamics import Paths, Year, follow
 from detente.economy import Economy
 from detente.equilibrium import TOLERANCE
@@ -100,7 +100,8 @@ def coalition_path(
 class Standoff:
     """What all coalitions share over the years, made once; coalitions are solved as they are asked for.
 
-    roster: who is a member; years: from the decision on; money: of one unit of world factor income.
+    roster: who is a member; years: from the decision on; messages: why a coalition has no solution, by bit mask; residual:
+    the largest; alone: how many equilibria were solved by themselves. Arguments and what is raised as `coalition_path`.
     """
 
     def __init__(
@@ -237,6 +238,7 @@ class Standoff:
 
     def departure(self, leavers: Sequence[int]) -> Departure:
         """What the exit of some members does, by place; solves only the coalitions around it. Raises as `variation`."""
+        self.solve(around(len(self.roster.names), leavers))  # in one go
         income = self.income
         stakes = [income[at].sum() for at in (*self.roster.places, self.roster.target)]
         return Departure(self.variation, self.roster, income, tuple(leavers), self.tolerance * max(stakes))
