@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import detente as dt
-from detente import bench_path, cascade, endurance, game
+from detente import batch, bench_path, cascade, endurance, game
 from detente.accumulation import present_value
 from detente.bench_game import follow_slack, followers
 from detente.cli import app
@@ -150,6 +150,24 @@ def test_more_keepers_press_more_and_capital_adds_to_it():
     loss = -found.by_year.sel(country="N3", coalition=7).to_numpy()
     held = -three(capital=False).by_year.sel(country="N3", coalition=7).to_numpy()
     assert loss[-1] / loss[0] > held[-1] / held[0]
+
+
+def test_what_does_not_converge_beside_the_others_is_solved_by_itself(monkeypatch):
+    """With its own claims, transfers and capital: the same welfare from the solver of single situations."""
+    together = batch.solve_stack
+
+    def failing(*given, **named):
+        found = together(*given, **named)
+        return replace(found, residual=np.full_like(found.residual, np.inf))
+
+    monkeypatch.setattr(batch, "solve_stack", failing)
+    how = {"years": range(2022, 2024), "settings": GROWING, "tolerance": TIGHT}
+    alone = Standoff(world(), scenario(), MEMBERS, "N3", **how)
+    values = alone.variation([5])
+    assert alone.alone == 4  # two coalitions in two years
+    monkeypatch.undo()
+    wanted = Standoff(world(), scenario(), MEMBERS, "N3", **how).variation([5])
+    np.testing.assert_allclose(values, wanted, atol=AGREEMENT * abs(wanted).max())
 
 
 def test_weights_of_years_are_those_of_the_sum():
