@@ -7,13 +7,14 @@ What does not fit (ways through hubs, instruments, cells all over the world, use
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from detente.customers import checked, kept
 from detente.economy import Economy
 from detente.shock import Labels, Shock
 from detente.situation import bare, situation
@@ -80,6 +81,28 @@ def touched(economy: Economy, shock: Shock) -> Touched:
     if any(rate is not None for rate in (*old.values(), *new.values())):
         rates = [at(new[k] if new[k] is not None else _rate(old[k]), 0.0) for k in old]
     return Touched(cell, direct, at(entry, 0.0), *rates)
+
+
+def remembering(economy: Economy, shocks: Sequence[Shock], persistence: ArrayLike) -> list[Shock]:
+    """The shocks of a path, year by year, with the weights that lost customers leave (`detente.customers`).
+
+    persistence: ρ [sector] or a number. Raises `InputError` for another ρ and for a bad cell.
+    """
+    rho = checked(persistence, len(economy.sectors))
+    distinct = {id(shock): shock for shock in shocks}
+    known = {key: touched(economy, shock) for key, shock in distinct.items()}
+    cell = np.unique(np.concatenate([each.cell for each in known.values()]))
+    weights = {key: np.ones(len(cell)) for key in known}
+    for key, each in known.items():
+        weights[key][np.searchsorted(cell, each.cell)] = each.direct
+    factors = kept(np.stack([weights[id(shock)] for shock in shocks]), rho[cell % len(rho)])
+    shape = economy.trade_share.shape
+    found = []
+    for shock, factor in zip(shocks, factors, strict=True):
+        lost = factor != 1
+        more = Scattered(shock.weight_change, shape, cell[lost], factor[lost])
+        found.append(replace(shock, weight_change=more) if lost.any() else shock)
+    return found
 
 
 def _rate(given: object) -> NDArray | None:

@@ -7,7 +7,7 @@ measures are ended, brought back or imposed, and becomes a `Change`. The rules s
 import copy
 import datetime
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,13 @@ BLOC = "EU27"
 KINDS = ("quantity", "duty", "export-tax", "cost")
 CHANNELS = ("trade", "finance", "transport")
 SHUT = 0.9  # a sender's own cut from which on its duty on the same flow does not count: what may not come pays none
+ONES = ("weight", "cost", "cost_in_data")  # fields of `Change` that are 1 where nothing is changed, others are nil
 Countries = Sequence[str]
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a regime does to the data year's trade, each an array over [importer, exporter, sector].
+    """What a regime does to the data year's trade, each an array over [importer, exporter, sector], or of cells of it.
 
     weight: factor on the trade weight, today's remainder over the data year's mean remainder, 1 where blocked.
     blocked: nothing is left. cost: factor on trade costs. duty, export_tax: rates in force, in points.
@@ -52,7 +53,8 @@ class Grid:
 
     Entries are ordered by kind, flow, channel and border, so that the largest of a family is one `reduceat`, and
     what compounds another. A world of fewer codes (the tiny one) is worked out on the embedded table and averaged
-    by the flows of that table. sizes: where in its range each size is taken (`sizes.CUTS`).
+    by the flows of that table. sizes: where in its range each size is taken (`sizes.CUTS`). reach: flat indices of
+    [importer, exporter, sector], in order, outside of which nothing is ever changed.
     """
 
     def __init__(
@@ -89,6 +91,8 @@ class Grid:
         self._gate(place // cells, place % cells * 2 + family % 2)
         place, self._places = np.unique(place, return_index=True)
         self.kind_of, self._cell_of = place // cells, place % cells
+        every = np.arange(len(self.countries) ** 2 * len(self.sectors))
+        self.reach = np.unique(self.cell) if self._flows is None else every
         self._spells, self._in_spell = self._spells_of(data_year)
         self._weigh_year()
 
@@ -184,6 +188,12 @@ class Grid:
         codes = labels.resolve_countries(countries, self.countries)
         return np.flatnonzero(np.isin(self._country_in, [self.countries.index(code) for code in codes]))
 
+    def home(self, places: NDArray[np.int_]) -> set[str]:
+        """The countries of this world that places in the table worked with belong to."""
+        found = np.zeros(len(self._country_in), bool)
+        found[places] = True
+        return {self.countries[k] for k in np.unique(self._country_in[found])}
+
     def goods(self, sectors: str | Iterable[str]) -> NDArray[np.int_]:
         """The same for sectors."""
         codes = labels.resolve_sectors(sectors, self.sectors)
@@ -250,40 +260,70 @@ class Grid:
         whole data year) means nothing. elasticity [sector]: trade elasticities, at which the rates of the year's days
         become one; without them the plain mean. Raises `InputError` for any other zero to revive.
         """
+        found = self.change_within(
+            active, None if absent is None else absent.reshape(-1)[self.reach], elasticity
+        )
+        shape = len(self.countries), len(self.countries), len(self.sectors)
+
+        def whole(name: str, elsewhere: float) -> NDArray:
+            values = getattr(found, name)
+            full = np.full(shape, elsewhere, values.dtype)
+            full.reshape(-1)[self.reach] = values
+            return full
+
+        return Change(**{field.name: whole(field.name, float(field.name in ONES)) for field in fields(Change)})
+
+    def change_within(
+        self,
+        active: NDArray[np.bool_],
+        absent: NDArray[np.bool_] | None = None,
+        elasticity: NDArray[np.float64] | None = None,
+    ) -> Change:
+        """`change` on the cells of `reach` alone, each array and `absent` [cell]."""
         now = self.factors(np.where(active, self.size, 0.0))
         kinds = [self.kind_of == k for k in range(len(KINDS))]
         left, shown = now[kinds[0]], self.in_data[kinds[0]]
         back = (shown == 0) & (left > 0)
-        lost = (
-            back
-            if absent is None or self._flows is not None
-            else back & ~absent.flat[self._cell_of[kinds[0]]]
-        )
-        if lost.any():
-            n, i, j = np.unravel_index(self._cell_of[kinds[0]][lost][0], self.fine_shape)
-            raise InputError(
-                f"A ban held for the whole data year on {labels.sector_name(self.fine[1][j])} from "
-                f"{labels.country_name(self.fine[0][i])} to {labels.country_name(self.fine[0][n])}, so the table "
-                "has nothing to bring back. State it as a cut below 1, or keep it in force."
-            )
+        self._refuse_revival(back, absent)
         ratio = np.divide(left, shown, out=back.astype(float), where=shown > 0)
-        weight = self.spread(ratio, 0)
+        weight = self._within(ratio, 0)
         blocked = weight == 0
         rates = {
-            k: (self.spread(now[kinds[k]], k) - 1, self.spread(self._rate_in_data(k, elasticity), k) - 1)
+            k: (self._within(now[kinds[k]], k) - 1, self._within(self._rate_in_data(k, elasticity), k) - 1)
             for k in (1, 2)
         }
         return Change(
             weight=np.where(blocked, 1.0, weight),
             blocked=blocked,
-            eased=self.spread(np.maximum(left - shown, 0), 0, elsewhere=0),
-            cost=self.spread(now[kinds[3]] / self.in_data[kinds[3]], 3),
-            cost_in_data=self.spread(self.in_data[kinds[3]], 3),
+            eased=self._within(np.maximum(left - shown, 0), 0, elsewhere=0),
+            cost=self._within(now[kinds[3]] / self.in_data[kinds[3]], 3),
+            cost_in_data=self._within(self.in_data[kinds[3]], 3),
             duty=rates[1][0],
             export_tax=rates[2][0],
             duty_in_data=rates[1][1],
             export_tax_in_data=rates[2][1],
         )
+
+    def _refuse_revival(self, back: NDArray[np.bool_], absent: NDArray[np.bool_] | None) -> None:
+        """Flows of the table that were nil in all of the data year by law, and would come back."""
+        cells = self._cell_of[self.kind_of == 0][back]
+        if absent is not None and self._flows is None:
+            cells = cells[~absent[np.searchsorted(self.reach, cells)]]
+        if len(cells):
+            n, i, j = np.unravel_index(cells[0], self.fine_shape)
+            raise InputError(
+                f"A ban held for the whole data year on {labels.sector_name(self.fine[1][j])} from "
+                f"{labels.country_name(self.fine[0][i])} to {labels.country_name(self.fine[0][n])}, so the table "
+                "has nothing to bring back. State it as a cut below 1, or keep it in force."
+            )
+
+    def _within(self, values: NDArray[np.float64], kind: int, elsewhere: float = 1.0) -> NDArray[np.float64]:
+        """`spread` on the cells of `reach` alone."""
+        if self._flows is not None:
+            return self.spread(values, kind, elsewhere).reshape(-1)
+        full = np.full(len(self.reach), float(elsewhere))
+        full[np.searchsorted(self.reach, self._cell_of[self.kind_of == kind])] = values
+        return full
 
     def spread(self, values: NDArray[np.float64], kind: int, elsewhere: float = 1.0) -> NDArray[np.float64]:
         """Values of one kind over [importer, exporter, sector] of the world, `elsewhere` on all other flows."""
@@ -401,6 +441,12 @@ class Position:
     ) -> Change:
         """The change against the data year; `absent` and `elasticity` as in `Grid.change`."""
         return self.grid.change(self.active, absent, elasticity)
+
+    def change_within(
+        self, absent: NDArray[np.bool_] | None = None, elasticity: NDArray[np.float64] | None = None
+    ) -> Change:
+        """The same on the cells of the grid's `reach` alone, `absent` too."""
+        return self.grid.change_within(self.active, absent, elasticity)
 
     def _refuse_part_of_bloc(self, what: Lifting, named: NDArray[np.bool_]) -> None:
         grid = self.grid
