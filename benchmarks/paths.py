@@ -65,7 +65,7 @@ def drawn(economy: Any, paths: int, group: int) -> None:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     each = took / (2 * len(found))
     print(
-        f"{2 * len(found)} drawn paths ({len(found)} draws, {len(found.draws.names)} parameters) in groups of {group} draws: "
+        f"{2 * len(found)} drawn paths ({len(found)} draws, {len(found.draws.names)} parameters), {group} draws a group: "
         f"{took:.0f} s, {each:.3f} s a path, {solving.seconds / took:.0%} of it solving, the rest preparing; "
         f"the central paths beside them {middle.seconds:.1f} s"
     )

@@ -176,8 +176,12 @@ def solve_ready(
             alone = {p: by_itself(*pairs[k], names, tolerance) for p, k in enumerate(here)}
             parts.append(_merged(None, [], alone, names, pairs[0][0]))
             continue
-        point = None if begin is None else (begin[0][..., filled], begin[1][..., filled], begin[2][..., filled])
-        found = solve_stack(pairs[0][0], stack, made, tuple(names), tolerance, begin=point, own=begin is not None)
+        point = (
+            None if begin is None else (begin[0][..., filled], begin[1][..., filled], begin[2][..., filled])
+        )
+        found = solve_stack(
+            pairs[0][0], stack, made, tuple(names), tolerance, begin=point, own=begin is not None
+        )
         failed = [p for p in range(len(here)) if not found.residual[p] <= tolerance]
         alone = {p: by_itself(*pairs[here[p]], names, tolerance) for p in failed}
         parts.append(_merged(found, list(range(len(here))), alone, names, pairs[0][0]))
@@ -253,7 +257,12 @@ def by_itself(economy: Economy, shock: Shock, names: Sequence[str], tolerance: f
 
 
 def _one(names: Sequence[str], found: Equilibrium) -> _One:
-    return _One(names, found if found.converged else None, found.result, "" if found.converged else found.result.message)
+    return _One(
+        names,
+        found if found.converged else None,
+        found.result,
+        "" if found.converged else found.result.message,
+    )
 
 
 def _refused(names: Sequence[str], problem: DetenteError) -> _One:
@@ -284,7 +293,9 @@ def solve_stack(
     flags = (*stack.has_axis, False, False)  # the component's arrays are shared
     point = start(economy, stack.situation) if begin is None else begin
     income, final = economy.income, final_part(economy)
-    values, gap, steps, sweeps = _solved(of, point, made, tolerance, income, final, (flags, own), names, max_steps)
+    values, gap, steps, sweeps = _solved(
+        of, point, made, tolerance, income, final, (flags, own), names, max_steps
+    )
     gap = np.asarray(gap)
     code = np.where(gap <= tolerance, Result.SOLVED, Result.NOT_CONVERGED)
     code = np.where(np.isfinite(gap), code, Result.NOT_FINITE).astype(int)
@@ -311,7 +322,7 @@ def _solved(
     names: tuple[str, ...],
     max_steps: int,
 ) -> tuple[dict[str, Array], Array, Array, Array]:
-    """Values by name, residual, steps and sweeps of every scenario of the stack; axes: of the system's leaves, of `begin`."""
+    """Values by name, residual, steps and sweeps of every scenario; axes: of the system's leaves, and of `begin`."""
     has_axis = jax.tree.unflatten(jax.tree.structure(of), axes[0])
 
     def one(of: TradeSystem, begin: Point, made: Preconditioner):

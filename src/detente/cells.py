@@ -57,8 +57,8 @@ class Touched(NamedTuple):
 
 
 def touched(economy: Economy, shock: Shock) -> Touched:
-    """The cells that a shock touches; ways around it and instruments are not looked at. Raises `InputError` for a bad cell."""
-    labels, shape = Labels(economy.countries, economy.sectors), economy.trade_share.shape
+    """The cells that a shock touches, without ways around it and instruments. Raises `InputError` for a bad cell."""
+    labels, shape = Labels(economy.countries, economy.sectors), _shape(economy)
     cost, weight, blocked = shock.cost(shape, labels), shock.weight(shape, labels), shock.ban(shape, labels)
     entry = shock.entering(np.asarray(economy.trade_share), labels)
     old = {"tariff": economy.tariff, "export_tax": economy.export_tax}
@@ -96,13 +96,18 @@ def remembering(economy: Economy, shocks: Sequence[Shock], persistence: ArrayLik
     for key, each in known.items():
         weights[key][np.searchsorted(cell, each.cell)] = each.direct
     factors = kept(np.stack([weights[id(shock)] for shock in shocks]), rho[cell % len(rho)])
-    shape = economy.trade_share.shape
+    shape = _shape(economy)
     found = []
     for shock, factor in zip(shocks, factors, strict=True):
         lost = factor != 1
         more = Scattered(shock.weight_change, shape, cell[lost], factor[lost])
         found.append(replace(shock, weight_change=more) if lost.any() else shock)
     return found
+
+
+def _shape(economy: Economy) -> tuple[int, int, int]:
+    n = len(economy.countries)
+    return n, n, len(economy.sectors)
 
 
 def _rate(given: object) -> NDArray | None:

@@ -39,7 +39,9 @@ class Asked(NamedTuple):
             return False
         for name, value in others.items():
             if value:
-                raise InputError(f"`--{name.replace('_', '-')}` does not go with `--draws`. Leave one of them out.")
+                raise InputError(
+                    f"`--{name.replace('_', '-')}` does not go with `--draws`. Leave one of them out."
+                )
         return True
 
 
@@ -125,7 +127,9 @@ def _bands(found: "Fan") -> str:
         middle, ends = found.central.group(code)[1], found.bands(code, levels=(5, 25, 75, 95))
         rows.append([party, "central", *(format_number(middle[t]) for t in at)])
         for told, low, high in (("25–75 %", 1, 2), ("5–95 %", 0, 3)):
-            rows.append(["", told, *(f"{format_number(ends[low, t])} … {format_number(ends[high, t])}" for t in at)])
+            rows.append(
+                ["", told, *(f"{format_number(ends[low, t])} … {format_number(ends[high, t])}" for t in at)]
+            )
     head = ["real income, %", "", *map(str, years)]
     return table(head, rows, [20, 8, *(18 for _ in years)], range(2, len(head)))
 

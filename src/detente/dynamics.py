@@ -173,26 +173,36 @@ class _Lane:
 
         names = (*COUNTRY, *POINT[1:])
         found = solve_ready(
-            pairs, stack_of, self.made, names=names, tolerance=how[0], block=how[1], begin=self._begin()
+            pairs,
+            stack_of,
+            self.made,
+            names=names,
+            tolerance=how[0],
+            block=how[1],
+            begin=self._begin(len(pairs)),
         )
         self.last = found.values
         return found
 
-    def _begin(self) -> Point | None:
-        if self.last is None or not self.ongoing:
+    def _begin(self, paths: int) -> Point | None:
+        """Where the last year ended, the baseline where there is none, with the path on the last axis."""
+        if not self.ongoing:
             return None
+        n, s = self.frame.economies[0].spending.shape
+        base = np.zeros((n, 1)), np.zeros((n, s, 1)), np.asarray(self.frame.economies[0].spending)[..., None]
+        if self.last is None:
+            return tuple(jnp.asarray(np.repeat(each, paths, axis=-1)) for each in base)  # pyright: ignore[reportReturnType]
         wage, price, spending = (self.last[name] for name in POINT)
-        lost = np.isnan(wage).any(axis=0)
-        base = np.asarray(self.frame.economies[0].spending)[..., None]
-        return (
-            jnp.asarray(np.where(lost, 0.0, np.log(wage))),
-            jnp.asarray(np.where(lost, 0.0, np.log(price))),
-            jnp.asarray(np.where(lost, base, spending)),
-        )
+        there = np.isfinite(wage).all(axis=0)
+        ends = np.log(wage), np.log(price), spending
+        return tuple(jnp.asarray(np.where(there, x, b)) for x, b in zip(ends, base, strict=True))  # pyright: ignore[reportReturnType]
 
 
 def _lane(
-    economies: Sequence[Economy], paths: Sequence[Sequence[Year]], apart: tuple[int, ...], made: Preconditioner
+    economies: Sequence[Economy],
+    paths: Sequence[Sequence[Year]],
+    apart: tuple[int, ...],
+    made: Preconditioner,
 ) -> _Lane | None:
     """None where paths do not fit into one frame, or some year is refused: `solve_many` says why."""
     try:

@@ -1,11 +1,14 @@
-"""Drawn paths: a scenario year by year against another, over draws of behaviour, sizes and figures; bands of what comes out.
+"""Drawn paths: a scenario year by year against another, over draws of behaviour, sizes and figures; bands.
 
 A draw has the parameters of `detente.ranges`, and for each figure on capital, owners and customers a position in its range:
 0 its low end, 0.5 its value, 1 its high end. Both situations of a draw have the same parameters. Draws are followed in
 groups of similar trade elasticities, side by side, so that memory does not grow with their number.
 """
 
+import os
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -31,6 +34,7 @@ from detente.transition import Transition, simulate_path
 from detente.uncertainty import behaving, placed
 
 GROUP = 16  # draws side by side, two paths each
+WORKERS = min(2, os.cpu_count() or 1)  # groups followed at a time; each takes a processor and 0.3 GB
 ENDING = "_position"
 FIGURES = {  # drawn where the switch of `Settings` is on
     "capital": ("capital_share", "depreciation", "investment_share"),
@@ -47,8 +51,8 @@ QUANTITIES = {"real_income": "real_income_change", "consumption": "consumption_c
 class Fan:
     """Drawn paths of a scenario, compared with those of another with the same parameters.
 
-    central: the paths at the central values; values: by name of quantity [draw, year, country], percent, NaN where a draw has
-    no solution; failed: {draw: why}; residual: the largest of the draws solved.
+    central: the paths at the central values; values: by name of quantity [draw, year, country], percent, NaN where a draw
+    has no solution; failed: {draw: why}; residual: the largest of the draws solved.
     """
 
     central: Transition = field(repr=False)
@@ -153,8 +157,8 @@ class _Asked(NamedTuple):
 
     def scenarios(self, drawn: Mapping[str, float]) -> tuple[Scenario, Scenario, dict[int, Scenario]]:
         """Both situations of a draw, and what takes over."""
-        sides = (placed(drawn, each) for each in (self.before, self.after))
-        return *sides, {year: placed(drawn, each) for year, each in self.then.items()}
+        then = {year: placed(drawn, each) for year, each in self.then.items()}
+        return placed(drawn, self.before), placed(drawn, self.after), then
 
     def paths(self, drawn: Mapping[str, float], economy: Economy) -> tuple[Maker, list[list[Year]]]:
         """The years of both paths of a draw. Raises `DetenteError`."""
@@ -187,8 +191,8 @@ def simulate_paths(
     """Paths as `simulate_path` has them, for `draws` draws of parameters, and at the central values.
 
     economy: at the horizon `long`; that of `ranges` is applied. parameters: which are drawn, left out all that change
-    something here (`drawable`). group: draws followed side by side. progress: called with the number of draws done. The same
-    for the same seed, whatever the group, to the solver's tolerance. A draw without a solution is in `failed` and in no band.
+    something here (`drawable`). group: draws followed side by side. progress: called with the number of draws done. The
+    same for the same seed, whatever the group, to the solver's tolerance. A draw without a solution is in `failed` alone.
     Raises `InputError` for what cannot be used, `ConvergenceError` where the central path has no solution.
     """
     settings = settings or Settings()
@@ -222,29 +226,72 @@ def simulate_paths(
 def _drawn(
     asked: _Asked, made: Draws, how: tuple[float, int, Callable[[int], None] | None]
 ) -> tuple[dict[str, NDArray], dict[int, str], float]:
-    """Values by name [draw, year, country], draws that failed, and the largest residual."""
+    """Values by name [draw, year, country], draws that failed, and the largest residual.
+
+    Groups are prepared one after the other, and followed in threads meanwhile; no more are in memory than these have.
+    """
     tolerance, group, progress = how
     shape = len(made), len(asked.years), len(asked.economy.countries)
     values = {name: np.full(shape, np.nan) for name in QUANTITIES}
     economies = [asked.behaving(made[k]) for k in range(len(made))]
-    ease = [np.log(np.asarray(each.trade_elasticity)).mean() for each in economies]
-    order, failed, residual = np.argsort(ease, kind="stable"), {}, 0.0
-    for begin in range(0, len(made), group):
-        here = order[begin : begin + group].tolist()
-        ready: dict[int, tuple[Maker, list[list[Year]]]] = {}
-        for k in here:
-            try:
-                ready[k] = asked.paths(made[k], economies[k])
-            except DetenteError as problem:
-                failed[k] = str(problem)
-        if ready:
-            short = group - len(ready) if len(made) > group else 0  # filled up, so that one program serves all
-            parts = [*ready.values(), *[next(iter(ready.values()))] * short]
-            found = _followed(parts, economies[here[len(here) // 2]], tolerance)
-            residual = max(residual, _taken(found, list(ready), values, failed))
+    order = _alike(economies, group)
+    failed: dict[int, str] = {}
+    residual, done, waiting = 0.0, 0, deque[tuple[list[int], Future[Paths]]]()
+
+    def take() -> None:
+        nonlocal residual, done
+        draws, found = waiting.popleft()
+        residual = max(residual, _taken(found.result(), draws, values, failed))
+        done += len(draws)
         if progress is not None:
-            progress(min(begin + group, len(made)))
+            progress(done + len(failed))
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for begin in range(0, len(made), group):
+            here = [int(k) for k in order[begin : begin + group]]
+            ready = _prepared(asked, made, economies, here, failed)
+            if not ready:
+                continue
+            short = (
+                group - len(ready) if len(made) > group else 0
+            )  # filled up, so that one program serves all
+            parts = [*ready.values(), *[next(iter(ready.values()))] * short]
+            waiting.append(
+                (list(ready), pool.submit(_followed, parts, economies[here[len(here) // 2]], tolerance))
+            )
+            while len(waiting) > (WORKERS if begin else 0):  # the first one compiles for all
+                take()
+        while waiting:
+            take()
     return values, dict(sorted(failed.items())), residual
+
+
+def _alike(economies: Sequence[Economy], group: int) -> NDArray[np.int_]:
+    """An order in which draws of like trade elasticities stand together: the fewer steps their search takes.
+
+    Strips along the first principal component of log θ, sorted by the second within.
+    """
+    logs = np.log([np.asarray(each.trade_elasticity) for each in economies])
+    axes = np.linalg.svd(logs - logs.mean(axis=0), full_matrices=False)[2]
+    level, pattern = (logs @ axes[k] if k < len(axes) else np.zeros(len(logs)) for k in (0, 1))
+    groups = -(-len(logs) // group)
+    strip = group * -(-groups // max(1, round(np.sqrt(groups))))
+    place = np.empty(len(logs), int)
+    place[np.argsort(level, kind="stable")] = np.arange(len(logs)) // strip
+    return np.lexsort((pattern, place))
+
+
+def _prepared(
+    asked: _Asked, made: Draws, economies: Sequence[Economy], here: list[int], failed: dict[int, str]
+) -> dict[int, tuple[Maker, list[list[Year]]]]:
+    """The years of some draws; those that are refused go into `failed`."""
+    ready = {}
+    for k in here:
+        try:
+            ready[k] = asked.paths(made[k], economies[k])
+        except DetenteError as problem:
+            failed[k] = str(problem)
+    return ready
 
 
 def _followed(parts: list[tuple[Maker, list[list[Year]]]], middle: Economy, tolerance: float) -> Paths:

@@ -10,7 +10,11 @@ Spec = dict[str, Any]
 WIDTH, HEIGHT, COLUMNS = 330, 150, 2
 WIDE, NARROW = "5 to 95 % of draws", "25 to 75 % of draws"
 CENTRAL = "central values"
-COLOURS = {WIDE: "#cfe0ef", NARROW: "#8db9dc", CENTRAL: GAIN}  # one hue from light to dark: seen without colours too
+COLOURS = {
+    WIDE: "#cfe0ef",
+    NARROW: "#8db9dc",
+    CENTRAL: GAIN,
+}  # one hue from light to dark: seen without colours too
 
 
 def bands_spec(found: Fan) -> Spec:
@@ -52,13 +56,24 @@ def _panel(party: str, rows: list[dict[str, Any]]) -> Spec:
         "axis": {"format": "d", "tickMinStep": 1, "tickCount": 6, "grid": False, "labelFlush": False},
     }
     scale = {"domain": list(COLOURS), "range": list(COLOURS.values())}
-    legend = {"title": None, "orient": "top", "symbolType": "square", "symbolStrokeWidth": 0, "symbolSize": 160}
+    legend = {
+        "title": None,
+        "orient": "top",
+        "symbolType": "square",
+        "symbolStrokeWidth": 0,
+        "symbolSize": 160,
+    }
 
     def colour(what: str) -> Spec:
         return {"datum": what, "type": "nominal", "scale": scale, "legend": legend}
 
     def y(name: str) -> Spec:
-        return {"field": name, "type": "quantitative", "title": None, "axis": {"tickCount": 4, "minExtent": 50}}
+        return {
+            "field": name,
+            "type": "quantitative",
+            "title": None,
+            "axis": {"tickCount": 4, "minExtent": 50},
+        }
 
     def area(low: str, high: str, what: str) -> Spec:
         return {
@@ -74,4 +89,10 @@ def _panel(party: str, rows: list[dict[str, Any]]) -> Spec:
         zero,
         {"mark": line, "encoding": {"x": x, "y": y("central"), "color": colour(CENTRAL)}},
     ]
-    return {"data": {"values": rows}, "layer": layers, "title": {"text": party, "frame": "group"}, "width": WIDTH, "height": HEIGHT}
+    return {
+        "data": {"values": rows},
+        "layer": layers,
+        "title": {"text": party, "frame": "group"},
+        "width": WIDTH,
+        "height": HEIGHT,
+    }

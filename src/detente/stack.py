@@ -254,9 +254,7 @@ def split(weight: NDArray, buyers: NDArray, exporters: NDArray) -> Part:
     return Part(row, column, rest)
 
 
-def crossed(
-    places: tuple[NDArray, NDArray], rows: dict[str, NDArray], columns: dict[str, NDArray]
-) -> Cross:
+def crossed(places: tuple[NDArray, NDArray], rows: dict[str, NDArray], columns: dict[str, NDArray]) -> Cross:
     """The strips of every weight as the equations read them; rows and columns by name of the weight."""
     buyers, countries = columns["trade_weight"].shape[1], rows["trade_weight"].shape[2]
     trade, sales, tariff, tax = (
