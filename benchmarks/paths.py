@@ -58,6 +58,7 @@ def drawn(economy: Any, paths: int, group: int) -> None:
     fan.simulate_paths(economy, SCENARIO, draws=group + 1, years=YEARS, group=group)  # compiles
     begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     fan.follow = solving = Clock(fan.follow)
+    fan._prepared = preparing = Clock(fan._prepared)
     fan.simulate_path = middle = Clock(fan.simulate_path)
     start = time.perf_counter()
     found = fan.simulate_paths(economy, SCENARIO, draws=paths // 2, years=YEARS, group=group)
@@ -66,8 +67,12 @@ def drawn(economy: Any, paths: int, group: int) -> None:
     each = took / (2 * len(found))
     print(
         f"{2 * len(found)} drawn paths ({len(found)} draws, {len(found.draws.names)} parameters), {group} draws a group: "
-        f"{took:.0f} s, {each:.3f} s a path, {solving.seconds / took:.0%} of it solving, the rest preparing; "
-        f"the central paths beside them {middle.seconds:.1f} s"
+        f"{took:.0f} s, {each:.3f} s a path; the central paths beside them {middle.seconds:.1f} s"
+    )
+    work = solving.seconds + preparing.seconds
+    print(
+        f"preparing {preparing.seconds:.0f} s in one thread, solving {solving.seconds:.0f} s in {fan.WORKERS}: "
+        f"{preparing.seconds / work:.0%} and {solving.seconds / work:.0%} of the work"
     )
     print(f"peak memory {memory:.1f} GB, {begun:.1f} GB of it after the first {group + 1} draws")
     print(f"{len(found.failed)} draws without a solution; largest residual {found.residual:.0e}")

@@ -137,3 +137,19 @@ def test_senders_are_those_with_measures_in_force(tiny):
         acting = np.unique(grid.sender[on])
         wanted = {c for c in tiny.countries if c != "RUS" and np.isin(grid.places([c]), acting).any()}
         assert stage.senders("RUS") == wanted
+
+
+def test_compact_shocks_are_the_same_arrays():
+    """And stay shared between the years that share them."""
+    economy, given = economies.economy(2), economies.shock(2)
+    shape = economy.trade_share.shape
+    path = cells.remembering(economy, [given, given, Shock(blocked=given.blocked), Shock()], 0.7)
+    small = cells.compact(path, shape)
+    assert small[0].blocked is small[2].blocked
+    for before, after in zip(path, small, strict=True):
+        for name in (*cells.FIELDS, "weight_change"):
+            one, other = getattr(before, name), getattr(after, name)
+            assert (one is None) == (other is None)
+            if one is not None:
+                np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+                assert np.asarray(one).dtype == np.asarray(other).dtype

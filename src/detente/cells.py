@@ -21,24 +21,65 @@ from detente.situation import bare, situation
 from detente.stack import WIDEST, Shape, Stack, assembled, cover, places_of, split
 
 Key = tuple[int, ...]
-FIELDS = ("trade_cost_change", "blocked", "tariff_new", "export_tax_new", "entry")
+FIELDS = {
+    "trade_cost_change": 1.0,
+    "blocked": False,
+    "tariff_new": 0.0,
+    "export_tax_new": 0.0,
+    "entry": 0.0,
+}  # untouched
 
 
 class Scattered:
-    """Factors on a few cells of an array over [importer, exporter, sector], as an array where one is asked for.
+    """A few cells of an array over [importer, exporter, sector], as an array where one is asked for.
 
-    under: what they multiply, or None for ones; cell: flat indices, in order; value [cell].
+    cell: flat indices, in order; value [cell]: what stands there, `fill` elsewhere.
     """
 
-    def __init__(self, under: ArrayLike | None, shape: tuple[int, int, int], cell: NDArray, value: NDArray):
-        self.under, self.shape, self.cell, self.value = under, shape, cell, value
+    def __init__(self, shape: tuple[int, int, int], cell: NDArray, value: NDArray, fill: float | bool = 1.0):
+        self.shape, self.cell, self.value, self.fill = shape, cell, value, fill
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> NDArray:
-        made = np.ones(self.shape)
-        if self.under is not None:
-            made *= np.asarray(self.under, float)
-        made.reshape(-1)[self.cell] *= self.value
+        made = np.full(self.shape, self.fill)
+        made.reshape(-1)[self.cell] = self.value
         return made if dtype is None else made.astype(dtype)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+class Lost(Scattered):
+    """Weights with the factors that lost customers leave in a few cells; under: the weights without, None for ones."""
+
+    def __init__(self, shape: tuple[int, int, int], cell: NDArray, value: NDArray, under: ArrayLike | None):
+        super().__init__(shape, cell, value)
+        self.under = under
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> NDArray:
+        factors = super().__array__(dtype)
+        return factors if self.under is None else factors * np.asarray(self.under, float)
+
+
+def compact(shocks: Sequence[Shock], shape: tuple[int, int, int]) -> list[Shock]:
+    """The same shocks with their arrays of trade scattered: what many paths that wait for their turn are kept as."""
+    known: dict[int, ArrayLike | None] = {}
+
+    def small(given: ArrayLike | None, fill: float | bool) -> ArrayLike | None:
+        if given is None or np.shape(given) != shape:
+            return given
+        if id(given) not in known:
+            array = np.asarray(given)
+            cell = np.flatnonzero(array != fill)
+            known[id(given)] = Scattered(shape, cell, array.reshape(-1)[cell], fill)
+        return known[id(given)]
+
+    found = []
+    for shock in shocks:
+        weight = shock.weight_change
+        if isinstance(weight, Lost):
+            weight = Lost(shape, weight.cell, weight.value, small(weight.under, 1.0))
+        else:
+            weight = small(weight, 1.0)
+        parts = {name: small(getattr(shock, name), fill) for name, fill in FIELDS.items()}
+        found.append(replace(shock, weight_change=weight, **parts))
+    return found
 
 
 class Touched(NamedTuple):
@@ -100,7 +141,7 @@ def remembering(economy: Economy, shocks: Sequence[Shock], persistence: ArrayLik
     found = []
     for shock, factor in zip(shocks, factors, strict=True):
         lost = factor != 1
-        more = Scattered(shock.weight_change, shape, cell[lost], factor[lost])
+        more = Lost(shape, cell[lost], factor[lost], shock.weight_change)
         found.append(replace(shock, weight_change=more) if lost.any() else shock)
     return found
 
@@ -136,28 +177,35 @@ def sheet(economy: Economy, shocks: Sequence[Shock]) -> Sheet | None:
     for key, shock in zip(keys, shocks, strict=True):
         if key not in known:
             known[key] = touched(economy, _without_memory(shock))
-    lost = [shock.weight_change for shock in shocks if isinstance(shock.weight_change, Scattered)]
-    parts = [each.cell for each in (*known.values(), *lost)]
+    lost = [_lost(shock) for shock in shocks]
+    parts = [each.cell for each in (*known.values(), *filter(None, lost))]
     cell = np.unique(np.concatenate(parts)) if parts else np.zeros(0, int)
     rows = {key: _spread(each, cell, economy) for key, each in known.items()}
     direct, entry, tariff, tax = (np.stack([rows[key][k] for key in keys]) for k in range(4))
-    for t, shock in enumerate(shocks):
-        if isinstance(shock.weight_change, Scattered):
-            direct[t, np.searchsorted(cell, shock.weight_change.cell)] *= shock.weight_change.value
+    for t, each in enumerate(lost):
+        if each is not None:
+            direct[t, np.searchsorted(cell, each.cell)] *= each.value
     duties = any(each.tariff is not None for each in known.values())
     return Sheet(cell, _weights(economy, cell, (direct, entry), (tariff, tax) if duties else None))
 
 
+def _lost(shock: Shock) -> Lost | None:
+    """The factors of lost customers, None where there are none."""
+    return shock.weight_change if isinstance(shock.weight_change, Lost) else None
+
+
+def _given(shock: Shock) -> ArrayLike | None:
+    """The weights without these."""
+    lost = _lost(shock)
+    return shock.weight_change if lost is None else lost.under
+
+
 def _key(shock: Shock) -> Key:
-    weight = shock.weight_change
-    given = weight.under if isinstance(weight, Scattered) else weight
-    return (id(given), *(id(getattr(shock, name)) for name in FIELDS))
+    return (id(_given(shock)), *(id(getattr(shock, name)) for name in FIELDS))
 
 
 def _without_memory(shock: Shock) -> Shock:
-    weight = shock.weight_change
-    given = weight.under if isinstance(weight, Scattered) else weight
-    return Shock(weight_change=given, **{name: getattr(shock, name) for name in FIELDS})
+    return Shock(weight_change=_given(shock), **{name: getattr(shock, name) for name in FIELDS})
 
 
 def _spread(of: Touched, cell: NDArray, economy: Economy) -> list[NDArray]:

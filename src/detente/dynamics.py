@@ -129,17 +129,27 @@ def follow(
         raise InputError(
             f"Paths have {sorted(lengths) or 'no'} years; expected paths of one length, a year or more."
         )
-    countries = len(economy.countries)
     rules = None if growth is None else _rules(growth, economy)
-    stock = _stock(capital, countries, len(paths))
     each = [economy] * len(paths) if economies is None else list(economies)
     lane = _lane(each, paths, apart, made or baseline_preconditioner(economy))
+    stock = _stock(capital, len(economy.countries), len(paths))
+    return _followed((each, lane), paths, stock, rules, (tolerance, block, apart), progress)
+
+
+def _followed(
+    where: tuple[Sequence[Economy], "_Lane | None"],
+    paths: Sequence[Sequence[Year]],
+    stock: NDArray,
+    rules: _Rules | None,
+    how: tuple[float, int, tuple[int, ...]],
+    progress: Callable[[int], None] | None = None,
+) -> Paths:
     years: list[dict[str, NDArray]] = []
     facts: list[Equilibria] = []
     for t, now in enumerate(zip(*paths, strict=True)):
         if rules is not None:
-            stock = stock * (1 - _columns([year.scrapped for year in now], countries))
-        found, values, stock = _year((each, t, lane), now, stock, rules, (tolerance, block, apart))
+            stock = stock * (1 - _columns([year.scrapped for year in now], len(stock)))
+        found, values, stock = _year((where[0], t, where[1]), now, stock, rules, how)
         years.append(values)
         facts.append(replace(found, values={}))
         if progress is not None:
@@ -302,8 +312,10 @@ def settle(
     stock = _stock(capital, len(economy.countries), len(years))
     pull, last = np.ones(len(years)), np.zeros_like(stock)
     paths = [[year._replace(scrapped=None)] for year in years]
+    same = [economy] * len(years)
+    where = same, _lane(same, paths, apart, baseline_preconditioner(economy))
     for _ in range(ROUNDS):
-        found = follow(economy, paths, growth, capital=stock, tolerance=tolerance, block=block, apart=apart)
+        found = _followed(where, paths, stock, rules, (tolerance, block, apart))
         gap = np.log(found.values["investment"][0]) - np.log(stock)
         if not (abs(gap[:, found.converged]) > SETTLED).any():
             return found

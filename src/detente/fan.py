@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detente import labels
+from detente.cells import compact
 from detente.course import Maker, Settings
 from detente.draws import LATIN, LEVELS, Draws, bands, draw
 from detente.dynamics import Growth, Paths, Year, follow
@@ -168,7 +169,14 @@ class _Asked(NamedTuple):
             calendar.moments(before, self.years),
             calendar.moments(after, self.years, before=before, then=then),
         )
-        return maker, [maker.years(each)[0] for each in moments]
+        return maker, [_small(maker.years(each)[0], economy) for each in moments]
+
+
+def _small(years: list[Year], economy: Economy) -> list[Year]:
+    """The years without arrays of the whole world's trade, which a group of draws has no room for."""
+    n = len(economy.countries)
+    shocks = compact([year.shock for year in years], (n, n, len(economy.sectors)))
+    return [year._replace(shock=shock) for year, shock in zip(years, shocks, strict=True)]
 
 
 def simulate_paths(
