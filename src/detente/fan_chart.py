@@ -53,7 +53,14 @@ def _panel(party: str, rows: list[dict[str, Any]]) -> Spec:
         "type": "quantitative",
         "title": None,
         "scale": {"domain": [min(years), max(years)], "nice": False},
-        "axis": {"format": "d", "tickMinStep": 1, "tickCount": 6, "grid": False, "labelFlush": False},
+        "axis": {
+            "format": "d",
+            "tickMinStep": 1,
+            "tickCount": 6,
+            "grid": False,
+            "labelFlush": False,
+            "labelPadding": 8,
+        },
     }
     scale = {"domain": list(COLOURS), "range": list(COLOURS.values())}
     legend = {
