@@ -115,6 +115,9 @@ def test_a_group_is_the_mean_by_spending(tiny, drawn):
     income = np.asarray(tiny.income)
     wanted = drawn.values["real_income"] @ (income / income.sum())
     np.testing.assert_allclose(drawn.of("all"), wanted, atol=1e-12)
+    one = drawn.data["real_income"].sel(country="RUS", draw=2)
+    np.testing.assert_array_equal(one, drawn.of("RUS")[2])
+    assert drawn.data["parameters"].sel(draw=2, parameter="cuts_position") == drawn.draws[2]["cuts_position"]
 
 
 def test_places_of_figures():

@@ -95,6 +95,8 @@ def summary(found: "Fan") -> str:
     head = f"{name}: against {base}, {span}, over {len(found)} draws ({found.draws.method}, seed {found.draws.seed})"
     drawn = "\n".join(_drawn(found))
     told = f"{central.settings.told}; deficits {central.economy.closure}; horizon {found.ranges.horizon.told}, drawn"
+    if found.lopsided:
+        told = f"The central path has {', '.join(found.lopsided)} at an end of the range drawn; {told}"
     return "\n\n".join([fill(head), f"drawn:\n{drawn}", _bands(found), _solved(found), fill(told)])
 
 

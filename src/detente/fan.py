@@ -10,9 +10,11 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from detente import labels
@@ -75,6 +77,25 @@ class Fan:
     def years(self) -> tuple[int, ...]:
         """The years of the paths."""
         return self.central.years
+
+    @property
+    def lopsided(self) -> tuple[str, ...]:
+        """Parameters drawn whose central value is an end of their range: the central path then lies aside of the draws."""
+        rows = [self.ranges.rows[name] for name in self.draws.names]
+        return tuple(row.name for row in rows if row.central in (row.low, row.high))
+
+    @cached_property
+    def data(self) -> xr.Dataset:
+        """By draw, year and country: real_income, consumption (percent, NaN without a solution); parameters by draw."""
+        coords = {
+            "draw": np.arange(len(self)),
+            "year": list(self.years),
+            "country": list(self.central.economy.countries),
+            "parameter": list(self.draws.names),
+        }
+        dims, unit = ("draw", "year", "country"), {"units": "percent"}
+        found: dict[str, Any] = {name: (dims, values, unit) for name, values in self.values.items()}
+        return xr.Dataset(found | {"parameters": (("draw", "parameter"), self.draws.values)}, coords)
 
     def of(self, countries: str | Sequence[str], name: str = "real_income") -> NDArray:
         """Percent by draw and year of countries taken as one, by baseline spending [draw, year]; NaN without a solution."""

@@ -27,7 +27,8 @@ def bands_spec(found: Fan) -> Spec:
     ]
     base, name = found.central.names[:2]
     chart = {"concat": panels, "columns": COLUMNS, "spacing": 22}
-    unit = "Each panel has its own scale. Line: all parameters at their central values"
+    aside = f" ({', '.join(found.lopsided)} at an end of the range drawn)" if found.lopsided else ""
+    unit = f"Each panel has its own scale. Line: all parameters at their central values{aside}"
     return captioned(chart, f"{name} against {base}: real income, %", unit, *_told(found))
 
 
