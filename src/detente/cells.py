@@ -158,7 +158,7 @@ def _rate(given: object) -> NDArray | None:
 class Sheet(NamedTuple):
     """The cells that a path touches in some year, and the weights there by year.
 
-    cell: flat indices; weights: by name of `stack.WEIGHTS`, [year, use, cell]; duties: whether there are any.
+    cell: flat indices; weights: by name of `stack.WEIGHTS`, [year, use, cell]; of trade alone where there are no duties.
     """
 
     cell: NDArray[np.int_]

@@ -131,6 +131,8 @@ def follow(
         )
     rules = None if growth is None else _rules(growth, economy)
     each = [economy] * len(paths) if economies is None else list(economies)
+    if len(each) != len(paths):
+        raise InputError(f"There are {len(each)} economies for {len(paths)} paths; expected one a path.")
     lane = _lane(each, paths, apart, made or baseline_preconditioner(economy))
     stock = _stock(capital, len(economy.countries), len(paths))
     return _followed((each, lane), paths, stock, rules, (tolerance, block, apart), progress)
