@@ -35,11 +35,13 @@ def bands_spec(found: Fan) -> Spec:
 def _told(found: Fan) -> tuple[str, str]:
     """The caption: what was drawn from what; and the settings."""
     economy, lost = found.central.economy, len(found.failed)
-    known = economy.provenance
+    known, names = economy.provenance, found.draws.names
+    drawn = (
+        ", ".join(names) if len(names) < 4 else f"{len(names)} parameters of behaviour, measures and capital"
+    )
     failed = f", {lost} of them without a solution and left out" if lost else ""
     told = [
-        f"{len(found)} draws of behaviour, sizes of measures and figures on capital ({found.draws.method}, seed "
-        f"{found.draws.seed}){failed}",
+        f"{len(found)} draws of {drawn} ({found.draws.method}, seed {found.draws.seed}){failed}",
         f"data of {known['data']['year']}" if "data" in known else "",
         f"horizon {found.ranges.horizon.told}",
         f"deficits {economy.closure}",
@@ -66,7 +68,7 @@ def _panel(party: str, rows: list[dict[str, Any]]) -> Spec:
     scale = {"domain": list(COLOURS), "range": list(COLOURS.values())}
     legend = {
         "title": None,
-        "orient": "top",
+        "orient": "bottom",
         "symbolType": "square",
         "symbolStrokeWidth": 0,
         "symbolSize": 160,

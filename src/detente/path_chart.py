@@ -11,7 +11,7 @@ from detente.transition import Transition
 Spec = dict[str, Any]
 WIDTH, HEIGHT = 520, 260
 STEP = 15  # pixels between two names
-PALE = "#83b2d9"
+PALE, REST = "#83b2d9", "#b6bcc2"
 PALETTE = [  # of Okabe and Ito, its yellow darker: told apart by the colour-blind
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#444444", "#8c7d00", "#7a5195",
 ]  # fmt: skip
@@ -145,7 +145,7 @@ def owners_spec(found: Transition, path: int = -1, most: int = 8) -> Spec:
             "color": {
                 "field": "owner",
                 "type": "nominal",
-                "scale": {"domain": names, "range": [*PALETTE[: len(names) - 1], QUIET]},
+                "scale": {"domain": names, "range": [*PALETTE[: len(names) - 1], REST]},
                 "legend": {"title": None},
             },
         }
