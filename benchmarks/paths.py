@@ -2,50 +2,47 @@
 
 First `us-relief` and `all-lift` on the embedded world, 2022 to 2035, each beside the path it is compared with, with
 capital, foreign owners and lost customers: the first call, with what must be compiled, and a second one. Then drawn
-paths: where in their range the sizes of measures lie, and how long lost positions last, drawn anew for each; followed in
-groups, so that memory does not grow with their number.
+paths, as `detente path us-relief --draws n` follows them: trade elasticities, sizes of measures, figures on capital and
+owners and how long lost positions last are drawn anew for each. A draw is two paths, the scenario's and that of the
+situation compared with, and --paths counts these. They are followed in groups, so that memory does not grow with
+their number.
 """
 
 import argparse
 import resource
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from typing import Any
 
-import numpy as np
-
+from detente import fan
 from detente.calibration import calibrate
-from detente.course import Maker, Settings
-from detente.dynamics import follow
-from detente.economy import Economy
-from detente.scenario import Scenario
-from detente.schedule import Calendar
 from detente.transition import simulate_path
 from detente.world import World
 
 YEARS = range(2022, 2036)
-TARGET = "RUS"
+SCENARIO, TARGET = "us-relief", "RUS"
+MINUTES = 5  # that a thousand paths may take
 
 
-def drawn(economy: Economy, count: int, group: int) -> np.ndarray:
-    """Real income of the target in the last year, a ratio to the baseline [path]."""
-    draw, found = np.random.default_rng(0), []
-    for start in range(0, count, group):
-        paths, maker = [], Maker(economy, TARGET, Settings())
-        for _ in range(start, min(start + group, count)):
-            scenario = replace(Scenario.load("status-quo-2025"), cuts=float(draw.uniform()))
-            maker.settings = replace(maker.settings, hysteresis=float(draw.uniform(0.5, 0.9)))
-            paths.append(maker.years(Calendar(economy, TARGET).moments(scenario, YEARS))[0])
-        solved = follow(maker.economy, paths, maker.growth, apart=(maker.target,))
-        assert solved.converged.all(), solved.message
-        found.append(solved.values["real_income_change"][-1, maker.target])
-    return np.concatenate(found)
+class Clock:
+    """Seconds spent in a function."""
+
+    def __init__(self, function: Callable[..., Any]):
+        self.function, self.seconds = function, 0.0
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        """The function's result."""
+        start = time.perf_counter()
+        found = self.function(*args, **named)
+        self.seconds += time.perf_counter() - start
+        return found
 
 
 def main() -> None:
     """Print the measurements."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--draws", type=int, default=1000, help="how many drawn paths")
-    asked.add_argument("--group", type=int, default=16, help="how many side by side")
+    asked.add_argument("--paths", type=int, default=1000, help="how many drawn paths, two a draw")
+    asked.add_argument("--group", type=int, default=fan.GROUP, help="how many draws side by side")
     given = asked.parse_args()
     economy = calibrate(World.load())
     for name in ("us-relief", "all-lift"):
@@ -53,16 +50,41 @@ def main() -> None:
             start = time.perf_counter()
             simulate_path(economy, name, years=YEARS)
             print(f"{name}, {len(YEARS)} years, {word}: {time.perf_counter() - start:.1f} s", flush=True)
-    start = time.perf_counter()
-    income = drawn(economy, given.draws, given.group)
-    took = time.perf_counter() - start
-    low, high = np.percentile(100 * (income - 1), [5, 95])
+    drawn(economy, given.paths, given.group)
+
+
+def drawn(economy: Any, paths: int, group: int) -> None:
+    """Follow so many drawn paths, and print what they took."""
+    fan.simulate_paths(economy, SCENARIO, draws=group + 1, years=YEARS, group=group)  # compiles
+    begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    fan.follow = solving = Clock(fan.follow)
+    fan._prepared = preparing = Clock(fan._prepared)
+    fan.simulate_path = middle = Clock(fan.simulate_path)
+    start, busy = time.perf_counter(), time.process_time()
+    found = fan.simulate_paths(economy, SCENARIO, draws=paths // 2, years=YEARS, group=group)
+    took = time.perf_counter() - start - middle.seconds
+    busy = time.process_time() - busy
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    each = took / (2 * len(found))
     print(
-        f"{given.draws} drawn paths in groups of {given.group}: {took:.0f} s, {took / given.draws:.2f} s a path"
+        f"{2 * len(found)} drawn paths ({len(found)} draws, {len(found.draws.names)} parameters), {group} draws a group: "
+        f"{took:.0f} s, {each:.3f} s a path"
     )
     print(
-        f"{TARGET} in {YEARS[-1]}: 90 % of draws from {low:.2f} to {high:.2f} %; peak memory {memory:.1f} GB"
+        f"with the central paths {busy / (2 * len(found)):.3f} s of a processor a path; these alone {middle.seconds:.1f} s"
+    )
+    work = solving.seconds + preparing.seconds
+    print(
+        f"preparing {preparing.seconds:.0f} s in one thread, solving {solving.seconds:.0f} s in {fan.WORKERS}: "
+        f"{preparing.seconds / work:.0%} and {solving.seconds / work:.0%} of the work"
+    )
+    print(f"peak memory {memory:.1f} GB, {begun:.1f} GB of it after the first {group + 1} draws")
+    print(f"{len(found.failed)} draws without a solution; largest residual {found.residual:.0e}")
+    ends = found.bands(TARGET, levels=(5, 50, 95))[:, -1]
+    print(f"{TARGET} in {YEARS[-1]}: median {ends[1]:+.2f} %, 5 to 95 %: {ends[0]:+.2f} to {ends[2]:+.2f} %")
+    verdict = "within" if 1000 * each <= 60 * MINUTES else "MORE THAN"
+    print(
+        f"1000 paths at this pace: {1000 * each:.0f} s, {verdict} {MINUTES} minutes; 1000 draws {2000 * each:.0f} s"
     )
 
 

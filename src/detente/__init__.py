@@ -48,6 +48,8 @@ _HOME = {
     "Outcomes": "many",
     "simulate_many": "many",
     "replicate_nafta": "replication",
+    "simulate_path": "transition",
+    "simulate_paths": "fan",
     "write_report": "report",
     "DetenteError": "errors",
     "InputError": "errors",
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
     from detente.errors import InfeasibleError as InfeasibleError
     from detente.errors import InputError as InputError
     from detente.evasion import Evasion as Evasion
+    from detente.fan import simulate_paths as simulate_paths
     from detente.horizon import Horizon as Horizon
     from detente.many import Outcomes as Outcomes
     from detente.many import simulate_many as simulate_many
@@ -91,6 +94,7 @@ if TYPE_CHECKING:
     from detente.shock import Shock as Shock
     from detente.standoff import CoalitionPath as CoalitionPath
     from detente.standoff import coalition_path as coalition_path
+    from detente.transition import simulate_path as simulate_path
     from detente.world import World as World
 
 

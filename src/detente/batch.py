@@ -151,6 +151,43 @@ def _solve_group(
     return _merged(found, list(ready), alone, names, pairs[0][0])
 
 
+def solve_ready(
+    pairs: Sequence[tuple[Economy, Shock]],
+    stack_of: Callable[[Sequence[int]], Stack],
+    made: Preconditioner,
+    *,
+    names: Sequence[str] = COUNTRY,
+    tolerance: float = TOLERANCE,
+    block: int = BLOCK,
+    begin: Point | None = None,
+) -> Equilibria:
+    """As `solve_many`, where stacks are made elsewhere: `stack_of(places)` is that of some of the pairs.
+
+    Every scenario is taken to have a supplier for all and to hold together. begin: where to start, with the scenario on the
+    last axis; left out, at the baseline. What the stack refuses or does not converge is solved by itself.
+    """
+    parts = []
+    for first in range(0, len(pairs), block):
+        here = list(range(first, min(first + block, len(pairs))))
+        filled = here + [here[0]] * (_recurring(len(here), block) - len(here))
+        try:
+            stack = stack_of(filled)
+        except DetenteError:
+            alone = {p: by_itself(*pairs[k], names, tolerance) for p, k in enumerate(here)}
+            parts.append(_merged(None, [], alone, names, pairs[0][0]))
+            continue
+        point = (
+            None if begin is None else (begin[0][..., filled], begin[1][..., filled], begin[2][..., filled])
+        )
+        found = solve_stack(
+            pairs[0][0], stack, made, tuple(names), tolerance, begin=point, own=begin is not None
+        )
+        failed = [p for p in range(len(here)) if not found.residual[p] <= tolerance]
+        alone = {p: by_itself(*pairs[here[p]], names, tolerance) for p in failed}
+        parts.append(_merged(found, list(range(len(here))), alone, names, pairs[0][0]))
+    return joined(parts, names)
+
+
 def solve_mixture(
     economy: Economy,
     mixture: Mixture,
@@ -260,14 +297,20 @@ def solve_stack(
     tolerance: float = TOLERANCE,
     max_steps: int = 80,
     begin: Point | None = None,
+    own: bool = False,
 ) -> Equilibria:
-    """The equilibria of a stack, one attempt each from `begin` (left out, the baseline), whatever the residual."""
+    """The equilibria of a stack, one attempt each from `begin` (left out, the baseline), whatever the residual.
+
+    own: whether `begin` has the scenario on a last axis.
+    """
     label = np.zeros(len(economy.countries), int)
     of = system(stack.situation, label)
-    flags = (*stack.has_axis, False, False)
+    flags = (*stack.has_axis, False, False)  # the component's arrays are shared
     point = start(economy, stack.situation) if begin is None else begin
     income, final = economy.income, final_part(economy)
-    values, gap, steps, sweeps = _solved(of, point, made, tolerance, income, final, flags, names, max_steps)
+    values, gap, steps, sweeps = _solved(
+        of, point, made, tolerance, income, final, (flags, own), names, max_steps
+    )
     gap = np.asarray(gap)
     code = np.where(gap <= tolerance, Result.SOLVED, Result.NOT_CONVERGED)
     code = np.where(np.isfinite(gap), code, Result.NOT_FINITE).astype(int)
@@ -282,7 +325,7 @@ def solve_stack(
     )
 
 
-@partial(jax.jit, static_argnames=("flags", "names", "max_steps"))
+@partial(jax.jit, static_argnames=("axes", "names", "max_steps"))
 def _solved(
     of: TradeSystem,
     begin: Point,
@@ -290,12 +333,12 @@ def _solved(
     tolerance: float,
     income: Array,
     final: Array | None,
-    flags: tuple[bool, ...],
+    axes: tuple[tuple[bool, ...], bool],
     names: tuple[str, ...],
     max_steps: int,
 ) -> tuple[dict[str, Array], Array, Array, Array]:
-    """Values by name, residual, steps and sweeps of every scenario of the stack."""
-    has_axis = jax.tree.unflatten(jax.tree.structure(of), flags)
+    """Values by name, residual, steps and sweeps of every scenario; axes: of the system's leaves, and of `begin`."""
+    has_axis = jax.tree.unflatten(jax.tree.structure(of), axes[0])
 
     def one(of: TradeSystem, begin: Point, made: Preconditioner):
         if made.tail is None:
@@ -307,7 +350,7 @@ def _solved(
         known = derived(of.unknowns(point), of.situation, income, final)
         return {name: known[name] for name in names}, residual(point, of), steps, sweeps
 
-    return along_last(one, (has_axis, False, False))(of, begin, made)
+    return along_last(one, (has_axis, axes[1], False))(of, begin, made)
 
 
 def _merged(

@@ -76,8 +76,9 @@ class Bench:
         if key not in self._outcomes:
             after, before = (self._side(setting, name) for name in (scenario, against))
             economy = self._economy(setting)
-            pairs = zip(before, after, strict=True)
-            self._outcomes[key] = Outcome(economy, *(side for pair in pairs for side in pair), TOLERANCE)
+            self._outcomes[key] = Outcome(
+                economy, before[0], after[0], before[1], after[1], before[2], after[2], TOLERANCE
+            )
             self._account.note(self._outcomes[key])
         return self._outcomes[key]
 

@@ -78,7 +78,7 @@ def exit_worth(bench: Solved, setting: Setting, scenario: str, exits: Sequence[s
     of = bench.coalition(setting, scenario)
     leavers = [_member(of, each) for each in exits]
     table = of.frame(leavers)
-    return float(table["exit_effect"].drop(index=list(exits)).sum())
+    return float(table["exit_effect"].drop(index=list(exits)).to_numpy().sum())
 
 
 def pressure_share(bench: Solved, setting: Setting, scenario: str, party: str) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from detente import cli_fan
 from detente.errors import InputError
 from detente.terminal import busy, fill, table
 
@@ -66,6 +67,16 @@ def path(
     horizon: Annotated[
         str, typer.Option(help="How much has adjusted within a year: long, medium or short.")
     ] = "long",
+    draws: Annotated[
+        int | None, typer.Option(help="Bands over so many draws of parameters and figures from their ranges.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the draws; default 0.")] = None,
+    parameters: Annotated[
+        str | None, typer.Option(help="Which are drawn, with commas between; left out, all that matter.")
+    ] = None,
+    ranges: Annotated[
+        Path | None, typer.Option(help="A YAML file of ranges for the draws (docs/uncertainty.md).")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for pictures and tables.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -77,6 +88,11 @@ def path(
     chosen = _with_goods(chosen, buy_back, investment_goods)
     if dates and reversal:
         raise InputError("`--lift-years` and `--reversal` ask two questions. Leave one of them out.")
+    asked = cli_fan.Asked(draws, seed, parameters, ranges)
+    if asked.wanted(lift_years=dates, reversal=reversal, end=end != "value"):
+        question = cli_fan.Question(scenario, against, years, chosen, _then(then))
+        economy = _economy(scenario, world, (elasticities, deficits, "long"))
+        return cli_fan.run(asked, question, economy, horizon, out, as_json)
     economy = _economy(scenario, world, (elasticities, deficits, horizon))
     with busy("Following the paths"):
         from detente.transition import simulate_path

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detente import customers, finance, labels
+from detente import finance, labels
 from detente.calibration import UNITS_IN_USD
+from detente.cells import remembering
 from detente.dynamics import Growth, Year, investment_mix
 from detente.economy import Economy
 from detente.entry import Terms, share_entering, threshold, value_of_waiting
@@ -17,7 +19,6 @@ from detente.ownership import Holdings, Owned, Treatment, owned
 from detente.positions import End, Positions
 from detente.schedule import Moment
 from detente.shock import Shock
-from detente.situation import direct_weight
 
 CONDUITS = (
     "CYP",
@@ -102,6 +103,7 @@ class Entry(NamedTuple):
     share: float
 
 
+@cache
 def entry(chance: float) -> Entry:
     """Entry under a chance of reversal a year, at `ENTRY`: illustrations, since no source measures firms' prospects."""
     terms = Terms(
@@ -217,17 +219,7 @@ class Maker:
         part = (
             self.settings.positions.persistence(sectors, self.settings.end) if isinstance(rho, str) else rho
         )
-        seen: dict[int, NDArray] = {}
-        weights = [seen.setdefault(id(shock), direct_weight(shock, self.economy)) for shock in shocks]
-        factors = customers.lasting(weights, part)
-        return [
-            shock
-            if factor is None
-            else replace(
-                shock, weight_change=factor if shock.weight_change is None else factor * shock.weight_change
-            )
-            for shock, factor in zip(shocks, factors, strict=True)
-        ]
+        return remembering(self.economy, shocks, part)
 
     def _treatment(self, year: int, held: NDArray) -> Treatment:
         """Owners from countries with measures in force neither invest nor get all they earn, and sell bit by bit."""

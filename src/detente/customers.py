@@ -27,19 +27,13 @@ def lasting(weights: Sequence[NDArray], persistence: ArrayLike, least: float = L
     weights: by year, w [importer, exporter, sector], 1 where nothing is changed, 0 where trade is banned; persistence: ρ
     [sector] or a number, in [0, 1). Only what measures touch is looked at. Raises `InputError` for another ρ.
     """
-    rho = np.broadcast_to(np.asarray(persistence, float), weights[0].shape[-1:])
-    if not ((rho >= 0) & (rho < 1)).all():
-        raise InputError(f"Persistence is {rho.max():g}; expected from 0 (no memory) to below 1.")
+    rho = checked(persistence, weights[0].shape[-1])
     touched = np.zeros(weights[0].shape, bool)
     for weight in weights:
         touched |= weight != 1
     part = np.broadcast_to(rho, touched.shape)[touched]
-    stock, found = np.zeros(len(part)), []
-    for weight in weights:
-        now = weight[touched]
-        stock = part * stock + (1 - part) * np.log(np.maximum(now, least))
-        left = np.where(now > 0, np.minimum(np.exp(stock) / np.where(now > 0, now, 1.0), 1.0), 1.0)
-        left[(part == 0) | (left > 1 - 1e-15)] = 1.0
+    found: list[NDArray | None] = []
+    for left in kept(np.stack([weight[touched] for weight in weights]), part, least):
         if (left == 1).all():
             found.append(None)
             continue
@@ -47,3 +41,21 @@ def lasting(weights: Sequence[NDArray], persistence: ArrayLike, least: float = L
         whole[touched] = left
         found.append(whole)
     return found
+
+
+def kept(weights: NDArray, persistence: NDArray, least: float = LEAST) -> NDArray:
+    """The same factors for some flows alone: w [year, flow] and ρ [flow] in, factors [year, flow] out."""
+    stock, found = np.zeros(weights.shape[1]), np.ones(weights.shape)
+    for now, left in zip(weights, found, strict=True):
+        stock = persistence * stock + (1 - persistence) * np.log(np.maximum(now, least))
+        missing = np.minimum(np.exp(stock) / np.where(now > 0, now, 1.0), 1.0)
+        left[:] = np.where((now > 0) & (persistence > 0) & (missing <= 1 - 1e-15), missing, 1.0)
+    return found
+
+
+def checked(persistence: ArrayLike, sectors: int) -> NDArray:
+    """ρ [sector]. Raises `InputError` for one outside [0, 1)."""
+    rho = np.broadcast_to(np.asarray(persistence, float), (sectors,))
+    if not ((rho >= 0) & (rho < 1)).all():
+        raise InputError(f"Persistence is {rho.max():g}; expected from 0 (no memory) to below 1.")
+    return rho

@@ -17,19 +17,25 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detente.accumulation import Law, log_linear
-from detente.batch import BLOCK, COUNTRY, Equilibria, solve_many
+from detente.batch import BLOCK, COUNTRY, Equilibria, solve_many, solve_ready
+from detente.cells import Frame, frame, sheet
 from detente.economy import Economy
 from detente.equilibrium import TOLERANCE, Result
-from detente.errors import ConvergenceError, InputError
+from detente.errors import ConvergenceError, DetenteError, InputError
+from detente.response import Preconditioner
+from detente.search import baseline_preconditioner
 from detente.shock import Shock
-from detente.stack import Shape
+from detente.stack import Shape, Stack
+from detente.system import Point
 
 BUILT = ("capital", "investment", "investment_price_change", "consumption_change")
 Solver = Callable[..., Equilibria]  # (place of the year, shocks, names=names of fields)
+POINT = ("wage_change", "price_change", "spending")  # what a year's search may begin with in the next
 OWN = ("endowment", "claims", "transfer")  # of each path, though all may have the same in a year
 SETTLED = 1e-8  # of log capital, to which the long run is found
 ROUNDS = 40
@@ -38,10 +44,11 @@ NEGATIVE = "More capital leaves than the country invests in this year: nothing w
 
 @dataclass(frozen=True)
 class Growth:
-    """How capital is built up; each a number or [country].
+    """How capital is built up; each a number, [country] or, where paths differ, [country, path].
 
     capital_share: η of value added, in [0, 1); depreciation: δ a year, in (0, 1]; investment_share: s of final spending, in
-    (0, 1); mix: parts of goods in investment [country, sector], or None for those of all final spending; law: of motion,
+    (0, 1); mix: parts of goods in investment [country, sector] or [country, sector, path], or None for those of all final
+    spending; law: of motion,
     `accumulation.log_linear` or `linear`. Raises `InputError` on use for a value out of its domain.
     """
 
@@ -88,7 +95,7 @@ class Paths:
 
 
 class _Rules(NamedTuple):
-    """Growth as columns [country, 1]; mix [country, sector] or None."""
+    """Growth as columns [country, 1 or path]; mix [country, sector, 1 or path] or None."""
 
     eta: NDArray
     delta: NDArray
@@ -108,13 +115,17 @@ def follow(
     apart: tuple[int, ...] = (),
     solver: Solver | None = None,
     progress: Callable[[int], None] | None = None,
+    economies: Sequence[Economy] | None = None,
+    made: Preconditioner | None = None,
 ) -> Paths:
     """The equilibria of paths of the same length, year by year, side by side.
 
     growth: None holds capital at the baseline (inflows are then spent like transfers, nothing is scrapped). capital: K̂ at
     the beginning, a number or [country] or [country, path]. apart: indices of countries whose trade differs between paths
-    in some year, so that all years are alike to the compiler. solver: what solves a year's shocks in the place of
-    `batch.solve_many`, given the year's place. progress: called with the number of years done.
+    in some year, so that all years are alike to the compiler. solver: what solves a year's shocks, given the year's place,
+    in the place of what is used otherwise. progress: called with the number of years done. economies: one a path where
+    behaviour differs, of the baseline of `economy`; made: the linear response that steers the search, left out, that at
+    `economy`'s baseline. A year begins where the last one ended, and only what measures touch is worked out.
     Failures are data (`Paths.result`). Raises `InputError` for paths of several lengths or values out of their domain.
     """
     lengths = {len(path) for path in paths}
@@ -122,19 +133,48 @@ def follow(
         raise InputError(
             f"Paths have {sorted(lengths) or 'no'} years; expected paths of one length, a year or more."
         )
-    countries = len(economy.countries)
     rules = None if growth is None else _rules(growth, economy)
-    stock = _stock(capital, countries, len(paths))
+    each = [economy] * len(paths) if economies is None else list(economies)
+    if len(each) != len(paths):
+        raise InputError(f"There are {len(each)} economies for {len(paths)} paths; expected one a path.")
+    if solver is None:
+        lane = _lane(each, paths, apart, made or baseline_preconditioner(economy))
+        solver = partial(_solved, (each, lane), (tolerance, block, apart))
+    stock = _stock(capital, len(economy.countries), len(paths))
+    return _followed(each[0], paths, stock, rules, solver, progress)
+
+
+def _solved(
+    where: tuple[Sequence[Economy], "_Lane | None"],
+    how: tuple[float, int, tuple[int, ...]],
+    year: int,
+    shocks: Sequence[Shock],
+    names: Sequence[str],
+) -> Equilibria:
+    """A year of all paths, on the lane where there is one."""
+    pairs, lane = list(zip(where[0], shocks, strict=True)), where[1]
+    if lane is not None:
+        return lane.solve(year, pairs, how)
+    shape = Shape(how[2], OWN)
+    return solve_many(pairs[0][0], pairs, names=names, tolerance=how[0], block=how[1], shape=shape)
+
+
+def _followed(
+    economy: Economy,
+    paths: Sequence[Sequence[Year]],
+    stock: NDArray,
+    rules: _Rules | None,
+    solver: Solver,
+    progress: Callable[[int], None] | None = None,
+) -> Paths:
     years: list[dict[str, NDArray]] = []
     facts: list[Equilibria] = []
     for t, now in enumerate(zip(*paths, strict=True)):
         if rules is not None:
-            stock = stock * (1 - _columns([year.scrapped for year in now], countries))
-        how = {"tolerance": tolerance, "block": block, "shape": Shape(apart, OWN)}
-        solved = partial(solve_many, economy, **how) if solver is None else partial(solver, t)
-        found, values, stock = _year(economy, now, stock, rules, solved)
+            stock = stock * (1 - _columns([year.scrapped for year in now], len(stock)))
+        found, values, stock = _year(economy, now, stock, rules, partial(solver, t))
         years.append(values)
-        facts.append(found)
+        facts.append(replace(found, values={}))
         if progress is not None:
             progress(t + 1)
     return Paths(
@@ -144,6 +184,69 @@ def follow(
         residual=np.stack([each.residual for each in facts]),
         message=tuple(next(filter(None, each), "") for each in zip(*(f.message for f in facts), strict=True)),
     )
+
+
+class _Lane:
+    """The quick way through the years: the frame of all paths, and where the last year ended."""
+
+    def __init__(self, frame: Frame, made: Preconditioner):
+        self.frame, self.made = frame, made
+        economy = frame.economies[0]
+        stuck = economy.factor_mobility is not None or economy.resource_share is not None
+        self.ongoing = economy.use_share is None and not stuck  # then prices and spending are a point
+        self.last: dict[str, NDArray] | None = None
+
+    def solve(
+        self, year: int, pairs: Sequence[tuple[Economy, Shock]], how: tuple[float, int, tuple[int, ...]]
+    ) -> Equilibria:
+        """A year of all paths."""
+
+        def stack_of(places: Sequence[int]) -> Stack:
+            return self.frame.stack([pairs[p][1] for p in places], year, places)
+
+        names = (*COUNTRY, *POINT[1:])
+        found = solve_ready(
+            pairs,
+            stack_of,
+            self.made,
+            names=names,
+            tolerance=how[0],
+            block=how[1],
+            begin=self._begin(len(pairs)),
+        )
+        self.last = found.values
+        return found
+
+    def _begin(self, paths: int) -> Point | None:
+        """Where the last year ended, the baseline where there is none, with the path on the last axis."""
+        if not self.ongoing:
+            return None
+        n, s = self.frame.economies[0].spending.shape
+        base = np.zeros((n, 1)), np.zeros((n, s, 1)), np.asarray(self.frame.economies[0].spending)[..., None]
+        if self.last is None:
+            return tuple(jnp.asarray(np.repeat(each, paths, axis=-1)) for each in base)  # pyright: ignore[reportReturnType]
+        wage, price, spending = (self.last[name] for name in POINT)
+        there = np.isfinite(wage).all(axis=0)
+        ends = np.log(wage), np.log(price), spending
+        return tuple(jnp.asarray(np.where(there, x, b)) for x, b in zip(ends, base, strict=True))  # pyright: ignore[reportReturnType]
+
+
+def _lane(
+    economies: Sequence[Economy],
+    paths: Sequence[Sequence[Year]],
+    apart: tuple[int, ...],
+    made: Preconditioner,
+) -> _Lane | None:
+    """None where paths do not fit into one frame, or some year is refused: `solve_many` says why."""
+    try:
+        sheets = [
+            sheet(economy, [year.shock for year in path])
+            for economy, path in zip(economies, paths, strict=True)
+        ]
+    except DetenteError:
+        return None
+    made_frame = frame(economies, sheets, Shape(apart, OWN))
+    return None if made_frame is None else _Lane(made_frame, made)
 
 
 def _year(
@@ -196,7 +299,7 @@ def invested(economy: Economy, now: Sequence[Year], found: Equilibria, rules: _R
     thrift = _columns([year.thrift for year in now], countries, 1.0)
     dear = price
     if rules.mix is not None:
-        dear = np.exp(np.einsum("nj,njp->np", rules.mix, np.log(found.values["price_change"])))
+        dear = np.exp((rules.mix * np.log(found.values["price_change"])).sum(axis=1))
     spent = thrift * share * (income - inflow) + inflow
     eaten = (price / dear**share) ** (1 / (1 - share))
     return {
@@ -226,8 +329,11 @@ def settle(
     stock = _stock(capital, len(economy.countries), len(years))
     pull, last = np.ones(len(years)), np.zeros_like(stock)
     paths = [[year._replace(scrapped=None)] for year in years]
+    same = [economy] * len(years)
+    lane = _lane(same, paths, apart, baseline_preconditioner(economy))
+    solver = partial(_solved, (same, lane), (tolerance, block, apart))
     for _ in range(ROUNDS):
-        found = follow(economy, paths, growth, capital=stock, tolerance=tolerance, block=block, apart=apart)
+        found = _followed(economy, paths, stock, rules, solver)
         gap = np.log(found.values["investment"][0]) - np.log(stock)
         if not (abs(gap[:, found.converged]) > SETTLED).any():
             return found
@@ -293,23 +399,25 @@ def _rules(growth: Growth, economy: Economy) -> _Rules:
 
     def column(name: str, low: float, high: float) -> NDArray:
         values = np.asarray(getattr(growth, name), float)
-        if values.shape not in ((), (n,)):
+        if values.ndim > 2 or (values.ndim and len(values) != n):
             raise InputError(
-                f"`{name}` has shape {values.shape}; expected a number or ({n},), one for each country."
+                f"`{name}` has shape {values.shape}; expected a number, ({n},), one for each country, or ({n}, paths)."
             )
-        spread = np.broadcast_to(values, n)
+        spread = values if values.ndim == 2 else np.broadcast_to(values, n)[:, None]
         bad = ~((spread >= low) & (spread <= high))
         if bad.any():
-            k = int(bad.argmax())
+            k, p = np.argwhere(bad)[0]
             raise InputError(
-                f"`{name}` is {spread[k]:g} for {economy.countries[k]}; expected between {low:g} and {high:g}."
+                f"`{name}` is {spread[k, p]:g} for {economy.countries[k]}; expected between {low:g} and {high:g}."
             )
-        return spread[:, None]
+        return spread
 
     mix = growth.mix
     if mix is not None:
         mix = np.asarray(mix, float)
-        if mix.shape != economy.spending.shape or not np.allclose(mix.sum(axis=1), 1) or (mix < 0).any():
+        mix = mix[..., None] if mix.ndim == 2 else mix
+        right = mix.ndim == 3 and mix.shape[:2] == economy.spending.shape
+        if not right or not np.allclose(mix.sum(axis=1), 1) or (mix < 0).any():
             raise InputError(
                 f"`mix` must hold parts of goods in investment {economy.spending.shape} [country, sector] that sum to one."
             )

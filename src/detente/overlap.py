@@ -1,13 +1,13 @@
 """Overlapping measures as arrays: what is in force for a world, and the change it makes to the data year.
 
-`Grid` holds the readings of a catalogue for the codes of a world; a `Position` is a grid on a day, in which
-measures are ended, brought back or imposed, and becomes a `Change`. The rules stand in docs/regime.md.
+`Grid` holds the readings of a catalogue for the codes of a world; what is in force (`detente.standing`) becomes a
+`Change`. The rules stand in docs/regime.md.
 """
 
 import copy
 import datetime
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +15,23 @@ from numpy.typing import NDArray
 from detente import labels
 from detente.catalogue import Catalogue
 from detente.errors import InputError
-from detente.law import IN_FORCE, LIFT_RULES, Reading
-from detente.measure import Lifting, spoken
+from detente.law import IN_FORCE, Reading
 from detente.sizes import CENTRAL, between
 
-BLOC = "EU27"
 KINDS = ("quantity", "duty", "export-tax", "cost")
 CHANNELS = ("trade", "finance", "transport")
 SHUT = 0.9  # a sender's own cut from which on its duty on the same flow does not count: what may not come pays none
+ONES = (
+    "weight",
+    "cost",
+    "cost_in_data",
+)  # fields of `Change` that are 1 where nothing is changed, others are nil
 Countries = Sequence[str]
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a regime does to the data year's trade, each an array over [importer, exporter, sector].
+    """What a regime does to the data year's trade, each an array over [importer, exporter, sector], or of cells of it.
 
     weight: factor on the trade weight, today's remainder over the data year's mean remainder, 1 where blocked.
     blocked: nothing is left. cost: factor on trade costs. duty, export_tax: rates in force, in points.
@@ -52,7 +55,8 @@ class Grid:
 
     Entries are ordered by kind, flow, channel and border, so that the largest of a family is one `reduceat`, and
     what compounds another. A world of fewer codes (the tiny one) is worked out on the embedded table and averaged
-    by the flows of that table. sizes: where in its range each size is taken (`sizes.CUTS`).
+    by the flows of that table. sizes: where in its range each size is taken (`sizes.CUTS`). reach: flat indices of
+    [importer, exporter, sector], in order, outside of which nothing is ever changed.
     """
 
     def __init__(
@@ -89,6 +93,8 @@ class Grid:
         self._gate(place // cells, place % cells * 2 + family % 2)
         place, self._places = np.unique(place, return_index=True)
         self.kind_of, self._cell_of = place // cells, place % cells
+        every = np.arange(len(self.countries) ** 2 * len(self.sectors))
+        self.reach = np.unique(self.cell) if self._flows is None else every
         self._spells, self._in_spell = self._spells_of(data_year)
         self._weigh_year()
 
@@ -152,8 +158,8 @@ class Grid:
             raise InputError(
                 f"{measure.place}: a reading of {reading.size:g} eases trade; expected at least 0."
             )
-        targets = _codes(measure.targets, self.fine[0])
-        senders = [code for code in _codes((measure.sender,), self.fine[0]) if code not in targets]
+        targets = codes_of(measure.targets, self.fine[0])
+        senders = [code for code in codes_of((measure.sender,), self.fine[0]) if code not in targets]
         s, t = (np.array([self.fine[0].index(code) for code in side], int) for side in (senders, targets))
         j = np.array([self.fine[1].index(code) for code in _goods(reading, self.fine[1])], int)
         sides = [k for k, way in enumerate(("exports", "imports")) if reading.direction != way]
@@ -183,6 +189,12 @@ class Grid:
         """Places, in the table worked with, of what countries or groups of this world mean."""
         codes = labels.resolve_countries(countries, self.countries)
         return np.flatnonzero(np.isin(self._country_in, [self.countries.index(code) for code in codes]))
+
+    def home(self, places: NDArray[np.int_]) -> set[str]:
+        """The countries of this world that places in the table worked with belong to."""
+        found = np.zeros(len(self._country_in), bool)
+        found[places] = True
+        return {self.countries[k] for k in np.unique(self._country_in[found])}
 
     def goods(self, sectors: str | Iterable[str]) -> NDArray[np.int_]:
         """The same for sectors."""
@@ -250,40 +262,72 @@ class Grid:
         whole data year) means nothing. elasticity [sector]: trade elasticities, at which the rates of the year's days
         become one; without them the plain mean. Raises `InputError` for any other zero to revive.
         """
+        found = self.change_within(
+            active, None if absent is None else absent.reshape(-1)[self.reach], elasticity
+        )
+        shape = len(self.countries), len(self.countries), len(self.sectors)
+
+        def whole(name: str, elsewhere: float) -> NDArray:
+            values = getattr(found, name)
+            full = np.full(shape, elsewhere, values.dtype)
+            full.reshape(-1)[self.reach] = values
+            return full
+
+        return Change(
+            **{field.name: whole(field.name, float(field.name in ONES)) for field in fields(Change)}
+        )
+
+    def change_within(
+        self,
+        active: NDArray[np.bool_],
+        absent: NDArray[np.bool_] | None = None,
+        elasticity: NDArray[np.float64] | None = None,
+    ) -> Change:
+        """`change` on the cells of `reach` alone, each array and `absent` [cell]."""
         now = self.factors(np.where(active, self.size, 0.0))
         kinds = [self.kind_of == k for k in range(len(KINDS))]
         left, shown = now[kinds[0]], self.in_data[kinds[0]]
         back = (shown == 0) & (left > 0)
-        lost = (
-            back
-            if absent is None or self._flows is not None
-            else back & ~absent.flat[self._cell_of[kinds[0]]]
-        )
-        if lost.any():
-            n, i, j = np.unravel_index(self._cell_of[kinds[0]][lost][0], self.fine_shape)
-            raise InputError(
-                f"A ban held for the whole data year on {labels.sector_name(self.fine[1][j])} from "
-                f"{labels.country_name(self.fine[0][i])} to {labels.country_name(self.fine[0][n])}, so the table "
-                "has nothing to bring back. State it as a cut below 1, or keep it in force."
-            )
+        self._refuse_revival(back, absent)
         ratio = np.divide(left, shown, out=back.astype(float), where=shown > 0)
-        weight = self.spread(ratio, 0)
+        weight = self._within(ratio, 0)
         blocked = weight == 0
         rates = {
-            k: (self.spread(now[kinds[k]], k) - 1, self.spread(self._rate_in_data(k, elasticity), k) - 1)
+            k: (self._within(now[kinds[k]], k) - 1, self._within(self._rate_in_data(k, elasticity), k) - 1)
             for k in (1, 2)
         }
         return Change(
             weight=np.where(blocked, 1.0, weight),
             blocked=blocked,
-            eased=self.spread(np.maximum(left - shown, 0), 0, elsewhere=0),
-            cost=self.spread(now[kinds[3]] / self.in_data[kinds[3]], 3),
-            cost_in_data=self.spread(self.in_data[kinds[3]], 3),
+            eased=self._within(np.maximum(left - shown, 0), 0, elsewhere=0),
+            cost=self._within(now[kinds[3]] / self.in_data[kinds[3]], 3),
+            cost_in_data=self._within(self.in_data[kinds[3]], 3),
             duty=rates[1][0],
             export_tax=rates[2][0],
             duty_in_data=rates[1][1],
             export_tax_in_data=rates[2][1],
         )
+
+    def _refuse_revival(self, back: NDArray[np.bool_], absent: NDArray[np.bool_] | None) -> None:
+        """Flows of the table that were nil in all of the data year by law, and would come back."""
+        cells = self._cell_of[self.kind_of == 0][back]
+        if absent is not None and self._flows is None:
+            cells = cells[~absent[np.searchsorted(self.reach, cells)]]
+        if len(cells):
+            n, i, j = np.unravel_index(cells[0], self.fine_shape)
+            raise InputError(
+                f"A ban held for the whole data year on {labels.sector_name(self.fine[1][j])} from "
+                f"{labels.country_name(self.fine[0][i])} to {labels.country_name(self.fine[0][n])}, so the table "
+                "has nothing to bring back. State it as a cut below 1, or keep it in force."
+            )
+
+    def _within(self, values: NDArray[np.float64], kind: int, elsewhere: float = 1.0) -> NDArray[np.float64]:
+        """`spread` on the cells of `reach` alone."""
+        if self._flows is not None:
+            return self.spread(values, kind, elsewhere).reshape(-1)
+        full = np.full(len(self.reach), float(elsewhere))
+        full[np.searchsorted(self.reach, self._cell_of[self.kind_of == kind])] = values
+        return full
 
     def spread(self, values: NDArray[np.float64], kind: int, elsewhere: float = 1.0) -> NDArray[np.float64]:
         """Values of one kind over [importer, exporter, sector] of the world, `elsewhere` on all other flows."""
@@ -303,123 +347,7 @@ class Grid:
         return np.asarray(np.bincount(self._coarse_cell, full.ravel(), np.prod(shape)), float).reshape(shape)
 
 
-class Position:
-    """A regime on a day, as steps of a scenario change it.
-
-    active: which entries of the grid are in force; ended: which of those that were are so no longer.
-    """
-
-    def __init__(self, grid: Grid, day: datetime.date):
-        self.grid, self.day = grid, day
-        self.active = grid.in_force(day)
-        self.ended = np.zeros_like(self.active)
-
-    def select(self, what: Lifting) -> NDArray[np.bool_]:
-        """The entries that the keys of a lifting name. Raises `InputError` for unknown names."""
-        grid = self.grid
-        measures = grid.measures
-        named = np.isin(grid.sender, grid.places(what.by)) & np.isin(grid.target, grid.places(what.on))
-        named &= np.isin(grid.sector, grid.goods(what.sectors))
-        if what.direction != "both":
-            named &= grid.export == (what.direction == "exports")
-        rules, package, id = what.rules(), what.package, what.id
-        wanted = [
-            (not rules or m.lift_rule.rule in rules)
-            and (package is None or m.package == package)
-            and id in ("", m.id)
-            for m in measures
-        ]
-        named &= np.array(wanted)[grid.measure]
-        if what.instrument:
-            kinds = [{reading.instrument for reading in m.reading} for m in measures]
-            named &= np.array([what.instrument in kind for kind in kinds])[grid.measure]
-        return named
-
-    def end(self, what: Lifting) -> bool:
-        """End what a lifting names; whether that is anything. Raises `InputError` for a member of a bloc alone."""
-        ends = self.select(what) & self.active
-        self._refuse_part_of_bloc(what, ends)
-        self.active &= ~ends
-        self.ended |= ends
-        return bool(ends.any())
-
-    def restore(self, what: Lifting) -> bool:
-        """Bring back what was ended and the keys name; whether that is anything."""
-        back = self.select(what) & self.ended
-        self._refuse_part_of_bloc(what, back)
-        self.active |= back
-        self.ended &= ~back
-        return bool(back.any())
-
-    def ending_after(self, until: datetime.date) -> None:
-        """Raises `InputError` for a suspension that is over on the day of the regime."""
-        if until < self.day:
-            raise InputError(
-                f"the suspension is over on {spoken(until)}, before the day of the regime, {spoken(self.day)}. "
-                "Mend one of the dates."
-            )
-
-    def holds(self, what: Lifting) -> bool:
-        """Whether the keys name anything that is in force, or was."""
-        return bool((self.select(what) & (self.active | self.ended)).any())
-
-    def impose(self, id: str) -> None:
-        """Bring a measure of the catalogue into force. Raises `InputError` where it is unknown, or in force."""
-        measure = self.grid.catalogue[id]
-        entries = self.grid.named([id])
-        if not entries.any():
-            why = measure.no_reading or "none of its countries or sectors are in this world"
-            raise InputError(
-                f"the measure `{id}` cuts no trade here: {why.rstrip('.')}. Leave this step out."
-            )
-        if (entries & self.active).any():
-            raise InputError(
-                f"the measure `{id}` is in force already on {spoken(self.day)}. Remove this step."
-            )
-        self.active |= entries
-        self.ended &= ~entries
-
-    def ids(self) -> list[str]:
-        """Ids of the measures that are in force with a part of them at least, or were."""
-        found = np.unique(self.grid.measure[self.active | self.ended])
-        return [self.grid.measures[m].id for m in found]
-
-    def explain_absence(self, id: str) -> None:
-        """Raises `InputError` for a measure of the catalogue that is not among `ids`, saying why."""
-        for measure in self.grid.catalogue:
-            if measure.id == id:
-                why = (
-                    measure.no_reading
-                    or f"it is not in force on {spoken(self.day)}: {measure.state(self.day)}"
-                )
-                raise InputError(
-                    f"the measure `{id}` cuts no trade here: {why.rstrip('.')}. Leave this step out."
-                )
-
-    def change(
-        self, absent: NDArray[np.bool_] | None = None, elasticity: NDArray[np.float64] | None = None
-    ) -> Change:
-        """The change against the data year; `absent` and `elasticity` as in `Grid.change`."""
-        return self.grid.change(self.active, absent, elasticity)
-
-    def _refuse_part_of_bloc(self, what: Lifting, named: NDArray[np.bool_]) -> None:
-        grid = self.grid
-        of_bloc = np.array([measure.sender == BLOC for measure in grid.measures])[grid.measure]
-        if not (named & of_bloc).any():
-            return
-        acting = set(grid.places(what.by).tolist())
-        members = {grid.fine[0].index(code) for code in _codes((BLOC,), grid.fine[0])}
-        if not members <= acting:
-            alone = labels.country_name(grid.fine[0][min(members & acting)])
-            measure = grid.measures[int(grid.measure[named & of_bloc][0])]
-            raise InputError(
-                f"{alone} cannot end or bring back alone what the EU27 acts on as one, as `{measure.id}` "
-                f"({measure.lift_rule.who}: {LIFT_RULES[measure.lift_rule.rule]}). Write `by: EU27`, or a group "
-                "with all its members, as `coalition`."
-            )
-
-
-def _codes(names: Sequence[str], world: Sequence[str]) -> list[str]:
+def codes_of(names: Sequence[str], world: Sequence[str]) -> list[str]:
     """Countries of a world among those that names and groups of law mean; others are left out."""
     meant = set(labels.resolve_countries(names, list(labels.countries())))
     return [code for code in world if code in meant]

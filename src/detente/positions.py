@@ -8,8 +8,8 @@ alone. What the files do not have is `missing` or refused, never guessed; docs/c
 import datetime
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from detente import labels, yaml_file
 from detente.errors import InputError, unknown_name
+from detente.sizes import between
 
 Array = NDArray[np.float64]
 End = Literal["value", "low", "high"]
@@ -93,11 +94,7 @@ class Positions:
         """
         _refuse_unknown_of(self._known(name)["of"], of, f"`{name}`")
         for wanted in dict.fromkeys((of, "")):
-            found = {
-                since: row
-                for (key, what, since), row in self.figures.items()
-                if (key, what) == (name, wanted)
-            }
+            found = self._days.get((name, wanted), {})
             day = str(max(found, default="")) if on is None else _day(on)
             past = [since for since in found if since <= day]
             if past:
@@ -106,6 +103,36 @@ class Positions:
         raise InputError(
             f"No figure `{name}` for `{of}`{when}, and no default. Those there are: "
             f"{', '.join(self._shown(name)) or 'none'}; a file of your own may add one."
+        )
+
+    @cached_property
+    def _days(self) -> dict[tuple[str, str], dict[str, Figure]]:
+        """{(name, of): {since: figure}}."""
+        found: dict[tuple[str, str], dict[str, Figure]] = {}
+        for (name, of, since), row in self.figures.items():
+            found.setdefault((name, of), {})[since] = row
+        return found
+
+    def placed(self, positions: Mapping[str, float]) -> "Positions":
+        """The same with the values of some figures, by name, at a place in their ranges; `stock` for the stocks.
+
+        0 is the low end, 0.5 the value, 1 the high end, linear between; one place holds for all rows of a name. Raises
+        `InputError` for an unknown name and a place outside 0 to 1.
+        """
+        for name, at in positions.items():
+            if name != "stock":
+                self._known(name)
+            if not 0 <= at <= 1:
+                raise InputError(f"The place of `{name}` in its range is {at:g}; expected from 0 to 1.")
+
+        def moved(row: Figure, name: str) -> Figure:
+            if name not in positions:
+                return row
+            return row._replace(value=float(between(row.low, row.value, row.high, positions[name])))
+
+        stocks = {key: moved(row, "stock") for key, row in self.stocks.items()}
+        return replace(
+            self, stocks=stocks, figures={key: moved(row, key[0]) for key, row in self.figures.items()}
         )
 
     def by_country(
@@ -316,9 +343,10 @@ def _refuse_unknown_country(*codes: str, where: str) -> None:
 def _refuse_unknown_of(kind: str, of: str, where: str) -> None:
     if of and kind == "country":
         _refuse_unknown_country(of, where=where)
-    known = {*labels.sector_groups(), *labels.with_parts(labels.sectors())}
-    if of and kind == "sector" and of not in known:
-        raise InputError(f"{where}: {unknown_name('sector or group', of, known)}")
+    if of and kind == "sector":
+        known = {*labels.sector_groups(), *labels.with_parts(labels.sectors())}
+        if of not in known:
+            raise InputError(f"{where}: {unknown_name('sector or group', of, known)}")
 
 
 def _since(day: str, where: str) -> str:

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from detente.catalogue import Catalogue, load_catalogue
 from detente.law import LIFT_RULES, LegalMeasure, as_date
-from detente.overlap import Change, Countries, Grid, Position
+from detente.overlap import Change, Countries, Grid
 from detente.sizes import CENTRAL, CUTS
 from detente.sizes import Position as Place
 from detente.sizes import position as place_of
+from detente.standing import Position
 
 DATA_YEAR = 2022
 __all__ = ["Authority", "Change", "Position", "Regime", "State"]

@@ -1,5 +1,7 @@
 """From an economy and a shock to the arrays that the equations read."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -56,18 +58,29 @@ def situation(economy: Economy, shock: Shock) -> Situation:
     transit = None
     if around is not None:
         transit, sales_weight = _transit(around, sales_weight)
-    grown = shock.endowment(economy.countries)
-    claims, transfer = shock.owed(economy.countries), shock.given(economy.countries)
 
     def inner(values: NDArray) -> Array:
         buyers = np.broadcast_to(values, trade_weight.shape).reshape(-1, n, s)
         return jnp.asarray(np.ascontiguousarray(buyers.transpose(2, 0, 1)))
 
+    weights = {
+        "trade_weight": inner(trade_weight),
+        "sales_weight": inner(sales_weight) if duties or transit is not None else None,
+        "tariff_weight": inner(trade_weight * t / (1 + t)) if duties else None,
+        "export_tax_weight": inner(trade_weight * e / ((1 + t) * (1 + e))) if duties else None,
+    }
+    return replace(bare(economy, shock), transit=transit, **weights)
+
+
+def bare(economy: Economy, shock: Shock) -> Situation:
+    """The situation without its weights of trade, which are None. Raises `InputError` for what is wrong in the rest."""
+    grown = shock.endowment(economy.countries)
+    claims, transfer = shock.owed(economy.countries), shock.given(economy.countries)
     return Situation(
-        trade_weight=inner(trade_weight),
-        sales_weight=inner(sales_weight) if duties or transit is not None else None,
-        tariff_weight=inner(trade_weight * t / (1 + t)) if duties else None,
-        export_tax_weight=inner(trade_weight * e / ((1 + t) * (1 + e))) if duties else None,
+        trade_weight=None,  # pyright: ignore[reportArgumentType]
+        sales_weight=None,
+        tariff_weight=None,
+        export_tax_weight=None,
         cross=None,
         input_share=economy.input_share,
         value_added_share=economy.value_added_share,
@@ -83,7 +96,7 @@ def situation(economy: Economy, shock: Shock) -> Situation:
         recipe=economy.recipe,
         factors=_factors(economy),
         rents=None,
-        transit=transit,
+        transit=None,
         closure=economy.closure,
     )
 

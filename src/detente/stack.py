@@ -65,12 +65,26 @@ def stacked(situations: Sequence[Situation], shape: Shape = ALIKE) -> Stack:
         places = places_of(apart, first)
         rows, columns = {}, {}
         for name, each in weights.items():
-            parts = [split(weight, *places) for weight in each]
-            rows[name] = np.stack([part.row for part in parts], axis=-1)
-            columns[name] = np.stack([part.column for part in parts], axis=-1)
-            whole[name] = jnp.asarray(parts[0].rest)
-        cross = crossed(first, places, rows, columns)
-    bare = [_bare(each) for each in alike]
+            parts = [strips(weight, *places) for weight in each]
+            rows[name] = np.stack([row for row, _ in parts], axis=-1)
+            columns[name] = np.stack([column for _, column in parts], axis=-1)
+            whole[name] = jnp.asarray(split(each[0], *places).rest)
+        cross = crossed(places, rows, columns)
+    return _joined([_bare(each) for each in alike], whole, cross, shape)
+
+
+def assembled(
+    bare: Sequence[Situation],
+    places: tuple[NDArray, NDArray],
+    weights: tuple[dict[str, NDArray], dict[str, NDArray], dict[str, Array]],
+    shape: Shape = ALIKE,
+) -> Stack:
+    """The stack of situations whose weights are at hand: rows and columns with the axis, and the rest, by name."""
+    rows, columns, whole = weights
+    return _joined(_alike(bare), whole, crossed(places, rows, columns), shape)
+
+
+def _joined(bare: Sequence[Situation], whole: dict[str, Array], cross: Cross | None, shape: Shape) -> Stack:
     leaves = [jax.tree.leaves(each) for each in bare]
     shared = [_shared(each) for each in zip(*leaves, strict=True)]
     merged = jax.tree.unflatten(jax.tree.structure(bare[0]), [leaf for leaf, _ in shared])
@@ -109,7 +123,7 @@ class Mixture:
         columns = {
             name: _between(a.column, b.column, share[self.owner[1]]) for name, (a, b) in self.ends.items()
         }
-        cross = crossed(self.keep, self.places, rows, columns)
+        cross = crossed(self.places, rows, columns)
         whole = [getattr(self.rest, name) for name in WEIGHTS]
         shared = jax.tree.map(lambda _: False, _with(self.rest, whole, None))
         marks = _with(shared, [None if each is None else False for each in whole], marks_of(cross))
@@ -243,21 +257,25 @@ def places_of(apart: tuple[int, ...], at: Situation) -> tuple[NDArray, NDArray]:
     return rows, chosen
 
 
-def split(weight: NDArray, buyers: NDArray, exporters: NDArray) -> Part:
-    """A weight [sector, buyer, exporter] in the rows and columns held apart, and the rest."""
+def strips(weight: NDArray, buyers: NDArray, exporters: NDArray) -> tuple[NDArray, NDArray]:
+    """The rows and columns held apart of a weight [sector, buyer, exporter]; a pair in both stands in the row."""
     row, column = weight[:, buyers, :], weight[:, :, exporters]
     column[:, buyers, :] = 0.0
+    return row, column
+
+
+def split(weight: NDArray, buyers: NDArray, exporters: NDArray) -> Part:
+    """A weight [sector, buyer, exporter] in the rows and columns held apart, and the rest."""
+    row, column = strips(weight, buyers, exporters)
     rest = weight.copy()
     rest[:, buyers, :] = 0.0
     rest[:, :, exporters] = 0.0
     return Part(row, column, rest)
 
 
-def crossed(
-    at: Situation, places: tuple[NDArray, NDArray], rows: dict[str, NDArray], columns: dict[str, NDArray]
-) -> Cross:
+def crossed(places: tuple[NDArray, NDArray], rows: dict[str, NDArray], columns: dict[str, NDArray]) -> Cross:
     """The strips of every weight as the equations read them; rows and columns by name of the weight."""
-    buyers, countries = at.trade_weight.shape[1], len(at.value_added)
+    buyers, countries = columns["trade_weight"].shape[1], rows["trade_weight"].shape[2]
     trade, sales, tariff, tax = (
         Strips(jnp.asarray(rows[name]), jnp.asarray(columns[name])) if name in rows else None
         for name in WEIGHTS
@@ -289,7 +307,8 @@ def _alike(situations: Sequence[Situation]) -> list[Situation]:
     longest = [each.transit for each in situations if each.transit is not None]
 
     def filled(each: Situation) -> Situation:
-        none, nobody = jnp.zeros_like(each.trade_weight), jnp.zeros((len(each.value_added),) * 2)
+        none = jnp.zeros_like(each.trade_weight) if duties else None
+        nobody = jnp.zeros((len(each.value_added),) * 2)
         added = {
             "sales_weight": each.trade_weight if sales and each.sales_weight is None else each.sales_weight,
             "tariff_weight": none if duties and each.tariff_weight is None else each.tariff_weight,

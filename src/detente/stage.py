@@ -22,6 +22,8 @@ from detente.shock import Shock
 from detente.steps import Step
 
 if TYPE_CHECKING:
+    from jax import Array
+
     from detente.economy import Economy
 
 
@@ -135,10 +137,9 @@ class Stage:
         found, at = set(), countries.index(target)
         if self.law is not None:
             grid = self.law.grid
-            acting = np.unique(grid.sender[self.law.active & np.isin(grid.target, grid.places([target]))])
-            found = {
-                code for code in countries if code != target and np.isin(grid.places([code]), acting).any()
-            }
+            on = np.zeros(len(grid.fine[0]), bool)
+            on[grid.places([target])] = True
+            found = grid.home(grid.sender[self.law.active & on[grid.target]]) - {target}
         for measure, _, in_force, _ in self.imposed:
             for code in set(labels.resolve_countries(measure.by, list(countries))) - {target}:
                 n = countries.index(code)
@@ -154,24 +155,7 @@ class Stage:
         duties = {kind: np.zeros(shape) if rate is None else np.array(rate) for kind, rate in taxes.items()}
         entry = np.zeros(shape)
         if self.law:
-            from detente.gravity import entry_share
-
-            expected = entry_share(self.economy)
-            change = self.law.change(~np.isnan(expected), np.asarray(self.economy.trade_elasticity))
-            weight, cost, blocked = change.weight, change.cost, change.blocked
-            entry = np.nan_to_num(expected) * change.eased
-            new = entry > 0  # what the prediction without measures is, no data year has made smaller
-            weight, cost = np.where(new, 1.0, weight), np.where(new, cost * change.cost_in_data, cost)
-            for kind, now, shown in [
-                ("tariff", change.duty, change.duty_in_data),
-                ("export-tax", change.export_tax, change.export_tax_in_data),
-            ]:
-                shown = np.where(new, 0.0, shown)
-                if taxes[kind] is None:  # no revenue in the table: the data year's rate is in its trade costs
-                    cost = cost / (1 + shown)
-                    duties[kind] = duties[kind] + now
-                else:
-                    duties[kind] = np.maximum(duties[kind] + now - shown, np.minimum(duties[kind], 0))
+            self._regime((weight, cost, blocked, entry), duties, taxes)
         for measure, _, in_force, lifted in self.imposed:
             size = measure.size or 0.0
             if measure.instrument == "cut":
@@ -199,3 +183,34 @@ class Stage:
             instruments=self.board.instruments(),
             name=name,
         )
+
+    def _regime(
+        self,
+        onto: tuple[NDArray, NDArray, NDArray, NDArray],
+        duties: dict[str, NDArray],
+        taxes: dict[str, "Array | None"],
+    ) -> None:
+        """What the regime makes of weight, cost, bans, entry and duties that are still the baseline's, where it reaches."""
+        from detente.gravity import unsanctioned_share
+
+        assert self.law is not None
+        reach = self.law.grid.reach
+        expected = unsanctioned_share(self.economy).reshape(-1)[reach]
+        expected = np.where(np.asarray(self.economy.trade_share).reshape(-1)[reach] == 0, expected, np.nan)
+        change = self.law.change_within(~np.isnan(expected), np.asarray(self.economy.trade_elasticity))
+        entry = np.nan_to_num(expected) * change.eased
+        new = entry > 0  # what the prediction without measures is, no data year has made smaller
+        weight = np.where(new, 1.0, change.weight)
+        cost = np.where(new, change.cost * change.cost_in_data, change.cost)
+        for kind, now, shown in [
+            ("tariff", change.duty, change.duty_in_data),
+            ("export-tax", change.export_tax, change.export_tax_in_data),
+        ]:
+            shown, flat = np.where(new, 0.0, shown), duties[kind].reshape(-1)
+            if taxes[kind] is None:  # no revenue in the table: the data year's rate is in its trade costs
+                cost = cost / (1 + shown)
+                flat[reach] += now
+            else:
+                flat[reach] = np.maximum(flat[reach] + now - shown, np.minimum(flat[reach], 0))
+        for array, values in zip(onto, (weight, cost, change.blocked, entry), strict=True):
+            array.reshape(-1)[reach] = values
