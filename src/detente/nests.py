@@ -15,12 +15,16 @@ r = 1 − elasticity: one matrix product, whatever the elasticity.
 """
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.custom_derivatives import SymbolicZero
 from numpy.typing import ArrayLike, NDArray
 
 from detente import numerics  # noqa: F401  (float64 before the first array)
@@ -219,14 +223,39 @@ def decay(y: Array) -> Array:
     return jnp.where(small, series, jnp.log(above) / (above - 1))
 
 
+@jax.custom_jvp
 def boxed(log_price: Array, r: Array) -> Array:
     """expm1(r p)/r: the transform whose weighted mean is taken."""
     return log_price * growth(r * log_price)
 
 
+@jax.custom_jvp
 def unboxed(mean: Array, r: Array) -> Array:
     """log1p(r m)/r: back from the weighted mean to a log price."""
     return mean * decay(r * mean)
+
+
+@partial(boxed.defjvp, symbolic_zeros=True)
+def _boxed_moves(at: tuple, move: tuple) -> tuple[Array, Array]:
+    (log_price, r), value = at, boxed(*at)
+    return value, _moves(value, move, 1 + r * value, lambda q: log_price * growth(q * log_price), r)
+
+
+@partial(unboxed.defjvp, symbolic_zeros=True)
+def _unboxed_moves(at: tuple, move: tuple) -> tuple[Array, Array]:
+    (mean, r), value = at, unboxed(*at)
+    return value, _moves(value, move, 1 / (1 + r * mean), lambda q: mean * decay(q * mean), r)
+
+
+def _moves(value: Array, move: tuple, slope: Array, of_power: Callable[[Array], Array], r: Array) -> Array:
+    """The derivative along `move`: by the first argument a slope; by r only where that moves, and smooth at nil."""
+    along, by_r = move
+    total = jnp.zeros_like(value)
+    if not isinstance(along, SymbolicZero):
+        total = total + slope * along
+    if not isinstance(by_r, SymbolicZero):
+        total = total + jax.jvp(of_power, (r,), (by_r,))[1]
+    return total
 
 
 def of_two(share: Array, first: Array, second: Array, r: Array) -> Array:

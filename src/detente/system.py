@@ -83,6 +83,11 @@ class TradeSystem(eqx.Module):
 
         return gaps
 
+    def gaps(self, outer: Array, first: Array, second: Array) -> Point:
+        """The outer gap and those of both blocks at one point."""
+        own, others = self.later_gaps(first, outer)(second)
+        return others, self.first_gap(outer)(first), own
+
     def normalise(self, outer: Array) -> Array:
         """Numéraire: factor income of the world (of each closed group of countries) stays at its baseline."""
         log_wage, log_premium = self.split(outer)
