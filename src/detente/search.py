@@ -123,7 +123,7 @@ def _chord(
         quick = solve_together(of, begin, made, tolerance, max_steps=max_steps)
         steps, sweeps = steps + int(quick.steps), sweeps + int(quick.sweeps)
         if quick.gap <= tolerance:
-            return _measured(of, quick.point, steps, sweeps)
+            return Found(quick.point, float(quick.gap), steps, sweeps)
     state = drive(of, begin, made, tolerance, max_steps=max_steps)
     point = state.outer, state.first, state.second
     return _measured(of, point, steps + int(state.steps), sweeps + int(state.sweeps))

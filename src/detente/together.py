@@ -21,16 +21,19 @@ from detente.response import Preconditioner, System, apply_blocks, keep_positive
 from detente.solver import LARGEST_STEP
 
 DIRECTIONS = 12  # at most in a step
-LOOSEST, TIGHTEST = 0.1, 1e-3  # of the gaps, what a step may leave of its linear equations
+LOOSEST, TIGHTEST = 0.1, 1e-3  # of the largest gap, what a step may leave of its linear equations
+ENOUGH = 0.3  # of the tolerance, which nothing need be closer than
 
 Point = tuple[Array, Array, Array]
 _Tree = TypeVar("_Tree")
 
 
 class Progress(NamedTuple):
-    """Where the search stands: the point, the gap last seen, and counts of steps without gain, steps, and directions."""
+    """Where the search stands: the point, the gaps there, the largest of them, and counts of steps without gain, of steps,
+    and of directions."""
 
     point: Point
+    gaps: Point
     gap: Array
     best_gap: Array
     since_best: Array
@@ -39,12 +42,14 @@ class Progress(NamedTuple):
 
 
 class _Solve(NamedTuple):
-    """Linear equations in part: the moves so far, what they leave [z], and directions with what they close [k, z]."""
+    """Linear equations in part: what is left of them [z], directions with what combinations of these close, orthonormal
+    [k, z], the combinations [k, k], how much of each is taken [k]."""
 
-    moves: Array
     left: Array
     directions: Array
     closed: Array
+    combination: Array
+    taken: Array
     count: Array
 
 
@@ -69,55 +74,61 @@ def _ends(second: Array, like: Point) -> tuple[Callable[..., Array], Callable[[A
     return joined, parted
 
 
-def _sweep(system: System, at: Point, by: Preconditioner) -> Callable[[Point], Point]:
+def _largest(gaps: Point, second: Array) -> Array:
+    """The largest relative gap; the second block's are relative to the block itself."""
+    ratio = gaps[2] / jnp.where(second == 0, 1.0, second)
+    return jnp.max(jnp.stack([jnp.max(jnp.abs(each)) for each in (gaps[0], gaps[1], ratio)]))
+
+
+def _sweep(
+    system: System, at: Point, linear: Callable[..., Point], by: Preconditioner
+) -> Callable[[Point], Point]:
     """What gaps at a point ask for: the inner blocks by sweeps, then an outer move that carries them along."""
     outer, first, second = at
-    _, of_first = jax.linearize(system.first_gap(outer), first)
-    _, of_second = jax.linearize(lambda x, y: system.later_gaps(x, outer)(y)[0], first, second)
-    _, of_outer = jax.linearize(lambda x, y: system.later_gaps(x, outer)(y)[1], first, second)
+    _, alone = jax.linearize(system.second_gap(first, outer), second)  # the same as `linear` has, and cheaper
+    still, none = jnp.zeros_like(outer), jnp.zeros_like(second)
 
     def asked(gaps: Point) -> Point:
         x = apply_blocks(by.first_inverse, gaps[1])
-        x = x + apply_blocks(by.first_inverse, gaps[1] + of_first(x))
-        y = apply_blocks(by.second_inverse, gaps[2] + of_second(x, jnp.zeros_like(second)))
-        u = by.move(gaps[0] + of_outer(x, y))
+        x = x + apply_blocks(by.first_inverse, gaps[1] + linear(still, x, none)[1])
+        left = gaps[2] + linear(still, x, none)[2]
+        y = apply_blocks(by.second_inverse, left)
+        y = y + apply_blocks(by.second_inverse, left + alone(y))
+        u = by.move(gaps[0] + linear(still, x, y)[0])
         return (u, *by.respond(x, y, u))
 
     return asked
 
 
-def _move(
-    system: System, rough: System, point: Point, by: Preconditioner, tolerance: float | Array
-) -> tuple[Point, Array, Array]:
-    """The Newton step from a point, the largest relative gap there, and the directions that it took.
+def _step(
+    rough: System, point: Point, gaps: Point, by: Preconditioner, unit: Array, goal: Array
+) -> tuple[Point, Array]:
+    """The Newton step from a point with these gaps, and the directions that it took.
 
-    Gaps are those of `system`. What moves do to them is linear, and of `rough`.
+    What moves do to gaps is linear, and of `rough`. goal: what may be left, as a part of `unit`.
     """
-    gaps = system.gaps(*point)
-    size = jnp.max(jnp.abs(gaps[2]) / jnp.where(point[2] == 0, 1.0, point[2]))
-    gap = jnp.max(jnp.stack([size, *(jnp.max(jnp.abs(each)) for each in gaps[:2])]))
     at = _single(point)
     joined, parted = _ends(at[2], at)
     _, linear = jax.linearize(rough.gaps, *at)
-    asked = _sweep(rough, at, by)
-    unit = jnp.where(gap > 0, gap, 1.0)
-    goal = jnp.maximum(jnp.clip(gap, TIGHTEST, LOOSEST), 0.3 * tolerance / unit).astype(jnp.float32)
+    asked = _sweep(rough, at, linear, by)
 
     def step(state: _Solve) -> _Solve:
-        direction = joined(*asked(parted(state.left)))
+        direction, k = joined(*asked(parted(state.left))), state.count
         closed = -joined(*linear(*parted(direction)))
         known = state.closed @ closed
-        direction, closed = direction - known @ state.directions, closed - known @ state.closed
+        closed = closed - known @ state.closed
         length = jnp.sqrt(jnp.sum(closed * closed))
         scale = jnp.where(length > 0, 1 / length, 0.0)
-        direction, closed = direction * scale, closed * scale
+        closed = closed * scale
         part = jnp.sum(closed * state.left)
+        own = (jnp.arange(DIRECTIONS) == k).astype(closed.dtype)
         return _Solve(
-            state.moves + part * direction,
             state.left - part * closed,
-            state.directions.at[state.count].set(direction),
-            state.closed.at[state.count].set(closed),
-            state.count + 1,
+            state.directions.at[k].set(direction),
+            state.closed.at[k].set(closed),
+            state.combination.at[k].set(scale * (own - known @ state.combination)),
+            state.taken.at[k].set(part),
+            k + 1,
         )
 
     def unfinished(state: _Solve) -> Array:
@@ -125,10 +136,10 @@ def _move(
 
     left = joined(*_single(jax.tree.map(lambda each: each / unit, gaps)))
     rows = jnp.zeros((DIRECTIONS, left.size), left.dtype)
-    done = gap <= tolerance
-    begin = _Solve(jnp.zeros_like(left), jnp.where(done, 0.0, left), rows, rows, jnp.int32(0))
-    end = lax.while_loop(unfinished, step, begin)
-    return parted(end.moves.astype(gap.dtype) * unit), gap, end.count
+    small = jnp.zeros((DIRECTIONS, DIRECTIONS), left.dtype)
+    end = lax.while_loop(unfinished, step, _Solve(left, rows, rows, small, small[0], jnp.int32(0)))
+    moves = (end.taken @ end.combination) @ end.directions
+    return parted(moves.astype(unit.dtype) * unit), end.count
 
 
 @partial(jax.jit, static_argnames=("max_steps", "patience"))
@@ -148,16 +159,20 @@ def solve_together(
 
     def step(state: Progress) -> Progress:
         outer, first, second = state.point
-        move, gap, count = _move(system, rough, state.point, preconditioner, tolerance)
+        goal = jnp.maximum(jnp.clip(state.gap, TIGHTEST, LOOSEST), ENOUGH * tolerance / state.gap)
+        move, count = _step(rough, state.point, state.gaps, preconditioner, state.gap, goal)
         part = jnp.minimum(1.0, LARGEST_STEP / jnp.max(jnp.abs(move[0])))
-        asked = outer + part * move[0]
-        there = system.normalise(asked)
-        inner = preconditioner.respond(first + part * move[1], second + part * move[2], there - asked)
-        moved = there, inner[0], keep_positive(inner[1], second)
-        done, improved = gap <= tolerance, gap < 0.9 * state.best_gap
+        to = outer + part * move[0]
+        there = system.normalise(to)
+        inner = preconditioner.respond(first + part * move[1], second + part * move[2], there - to)
+        point = there, inner[0], keep_positive(inner[1], second)
+        gaps = system.gaps(*point)
+        gap = _largest(gaps, point[2])
+        improved = gap < 0.9 * state.best_gap
         return Progress(
-            point=jax.tree.map(partial(jnp.where, done), state.point, moved),
-            gap=gap,
+            point,
+            gaps,
+            gap,
             best_gap=jnp.where(improved, gap, state.best_gap),
             since_best=jnp.where(improved, 0, state.since_best + 1),
             steps=state.steps + 1,
@@ -166,7 +181,8 @@ def solve_together(
 
     def unfinished(state: Progress) -> Array:
         going = (state.gap > tolerance) & jnp.isfinite(state.gap)
-        return (going | (state.steps == 0)) & (state.steps < max_steps) & (state.since_best < patience)
+        return going & (state.steps < max_steps) & (state.since_best < patience)
 
-    none, infinite = jnp.int32(0), jnp.asarray(jnp.inf, start[0].dtype)
-    return lax.while_loop(unfinished, step, Progress(start, infinite, infinite, none, none, none))
+    gaps, none = system.gaps(*start), jnp.int32(0)
+    gap = _largest(gaps, start[2])
+    return lax.while_loop(unfinished, step, Progress(start, gaps, gap, gap, none, none, none))
