@@ -24,7 +24,7 @@ from detente.response import EXACT, RANK, Preconditioner, Tail
 from detente.version import __version__
 
 PARTS = ("first_inverse", "second_inverse", "first_response", "second_response", "outer_step")
-TAIL = ("step", "response", "first", "second", "weight", "basis", "mend")
+TAIL = ("step", "across", "response", "first", "second", "weight", "basis", "mend")
 WORTH_A_FILE = 1000  # countries × sectors below which computing is as quick as reading
 FILES = 12  # kept on disk, 4 MB each for the embedded world; the oldest go first
 
@@ -91,7 +91,7 @@ def _shapes(economy: Economy) -> dict[str, tuple[int, ...]]:
     shapes: list[tuple[int, ...]] = [square, (n, wide, wide), (n, s, p), (n, wide, p), (p, p)]
     if stuck and p == n:
         whole = n + n * s
-        shapes += [square, (n, s, n), square, square, (n, s), (whole, RANK), (RANK, RANK)]
+        shapes += [square, (s, n, n), (n, s, n), square, square, (n, s), (whole, RANK), (RANK, RANK)]
     return dict(zip(PARTS + TAIL, shapes, strict=False))
 
 
@@ -109,7 +109,7 @@ def _path(economy: Economy) -> Path | None:
 
 def _digest(economy: Economy) -> str:
     """A digest of version, closure and every array of the economy."""
-    digest = hashlib.sha256(f"{__version__} {economy.closure} {economy.output.shape}".encode())
+    digest = hashlib.sha256(f"{__version__} {PARTS + TAIL} {economy.closure} {economy.output.shape}".encode())
     leaves, structure = jax.tree_util.tree_flatten(
         dataclasses.replace(economy, provenance={}, unit="", unit_value=1.0)
     )

@@ -28,7 +28,7 @@ from detente.solver import solve as drive
 from detente.stack import ALIKE, Mixture, Shape, Stack, stacked, with_fields, with_own
 from detente.system import Point, TradeSystem, residual, start, system
 from detente.terms import Situation
-from detente.together import FIRST_SWEEPS, solve_together
+from detente.together import solve_together
 from detente.trailing import along_last
 
 BLOCK = 32  # scenarios side by side; more of them fall out of the processor's cache
@@ -346,7 +346,7 @@ def _solved(
             point, steps, sweeps = (state.outer, state.first, state.second), state.steps, state.sweeps
         else:
             end = solve_together(of, begin, made, tolerance, max_steps=max_steps)
-            point, steps, sweeps = end.point, end.steps, FIRST_SWEEPS * end.steps
+            point, steps, sweeps = end.point, end.steps, end.sweeps
         known = derived(of.unknowns(point), of.situation, income, final)
         return {name: known[name] for name in names}, residual(point, of), steps, sweeps
 

@@ -15,17 +15,22 @@ r = 1 − elasticity: one matrix product, whatever the elasticity.
 """
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.custom_derivatives import SymbolicZero
 from numpy.typing import ArrayLike, NDArray
 
 from detente import numerics  # noqa: F401  (float64 before the first array)
 from detente.errors import InputError
 
+LEAST = 1e-20  # the smallest power by which anything is divided
 NEAR = 1e-3  # below this the quotients are taken by their series, whose error is then under 1e-16
 KEYS = (
     "value_added",
@@ -219,60 +224,106 @@ def decay(y: Array) -> Array:
     return jnp.where(small, series, jnp.log(above) / (above - 1))
 
 
+def _not_nil(r: Array) -> Array:
+    """r, or where it is so near nil that nothing depends on it, a number that can be divided by."""
+    return jnp.where(jnp.abs(r) < LEAST, LEAST, r)
+
+
+@jax.custom_jvp
 def boxed(log_price: Array, r: Array) -> Array:
     """expm1(r p)/r: the transform whose weighted mean is taken."""
-    return log_price * growth(r * log_price)
+    r = _not_nil(r)
+    return jnp.expm1(r * log_price) * (1 / r)
 
 
+@jax.custom_jvp
 def unboxed(mean: Array, r: Array) -> Array:
     """log1p(r m)/r: back from the weighted mean to a log price."""
-    return mean * decay(r * mean)
+    r = _not_nil(r)
+    return jnp.log1p(r * mean) * (1 / r)
 
 
-def of_two(share: Array, first: Array, second: Array, r: Array) -> Array:
-    """Log price of a nest of two, the first with `share`; centred on the second so that small shares stay exact."""
-    return second + unboxed(share * boxed(first - second, r), r)
+@partial(boxed.defjvp, symbolic_zeros=True)
+def _boxed_moves(at: tuple, move: tuple) -> tuple[Array, Array]:
+    (log_price, r), value = at, boxed(*at)
+    return value, _moves(value, move, 1 + r * value, lambda q: log_price * growth(q * log_price), r)
+
+
+@partial(unboxed.defjvp, symbolic_zeros=True)
+def _unboxed_moves(at: tuple, move: tuple) -> tuple[Array, Array]:
+    (mean, r), value = at, unboxed(*at)
+    return value, _moves(value, move, 1 / (1 + r * mean), lambda q: mean * decay(q * mean), r)
+
+
+def _moves(value: Array, move: tuple, slope: Array, of_power: Callable[[Array], Array], r: Array) -> Array:
+    """The derivative along `move`: by the first argument a slope; by r only where that moves, and smooth at nil."""
+    along, by_r = move
+    total = jnp.zeros_like(value)
+    if not isinstance(along, SymbolicZero):
+        total = total + slope * along
+    if not isinstance(by_r, SymbolicZero):
+        total = total + jax.jvp(of_power, (r,), (by_r,))[1]
+    return total
+
+
+class _Nest(NamedTuple):
+    """A power mean: its log, and Σ_j b_j exp(r p_j), by which shares in it follow without another exponential."""
+
+    log: Array
+    power: Array
+
+
+def _mean(boxed_mean: Array, r: Array) -> _Nest:
+    return _Nest(unboxed(boxed_mean, r), 1 + r * boxed_mean)
+
+
+def _grown(box: Array, r: Array) -> Array:
+    """exp(r p) of a boxed p."""
+    return 1 + r * box
 
 
 def costs(factor_price: Array, log_price: Array, v: Array, recipe: Recipe, nest: Substitution) -> Costs:
-    """Unit costs at these log prices of factors [country, user] and goods [country, good]; v is the value-added share."""
+    """Unit costs at these log prices of factors [country, user] and goods [country, good]; v is the value-added share.
+
+    A nest of two is centred on its second part, so that small shares of the first stay exact.
+    """
     centre = log_price.mean(axis=1, keepdims=True)
     moved = log_price - centre
     r_other, r_gas = 1 - nest.inputs, 1 - nest.gas_mix
     r_top, r_energy, r_fuel = (1 - _of_users(x) for x in (nest.value_added, nest.energy, nest.energy_mix))
     r_each = r_fuel if r_fuel.ndim == 0 else r_fuel[:, None]  # [1, 1, user]
-    other = centre + unboxed(jnp.einsum("njk,nj->nk", recipe.other, boxed(moved, r_other)), r_other)
-    gas, typical, of_gas = centre, centre, moved[:, nest.gas_goods]
+    of_other = boxed(moved, r_other)
+    other = _mean(jnp.einsum("njk,nj->nk", recipe.other, of_other), r_other)
+    inputs, log_inputs, on_energy = _Nest(other.log, jnp.ones_like(v)), centre + other.log, jnp.zeros_like(v)
+    of_fuel = boxed(moved[:, nest.energy_goods, None], r_each)
+    on_gas, gas_scale = jnp.zeros_like(v), jnp.zeros((len(log_price), 0), log_price.dtype)
     if nest.energy_goods:
-        fuels = _weighted(recipe.fuel, boxed(moved[:, nest.energy_goods, None], r_each))
+        fuels = _weighted(recipe.fuel, of_fuel)
         if nest.gas_goods:
-            of_gas, typical = _about_gas(moved, nest)
-            mean = jnp.einsum("njk,nj->nk", recipe.gas, boxed(of_gas, r_gas))
-            gas = typical + unboxed(mean, r_gas)
-            fuels = fuels + recipe.gas_share * boxed(gas, r_fuel)
-        fuel = centre + unboxed(fuels, r_fuel)
-        inputs = of_two(recipe.energy_share, fuel, other, r_energy)
-    else:
-        fuel = inputs = other
-    cost = of_two(v, factor_price, inputs, r_top)
-    shared = (1 - v) * jnp.exp(r_top * (inputs - cost))
-    on_other = shared * (1 - recipe.energy_share)
-    on_fuel = shared * recipe.energy_share * jnp.exp(r_energy * (fuel - inputs))
-    if nest.gas_goods:
-        on_gas = (
-            on_fuel * recipe.gas_share * jnp.exp(r_fuel * (centre + gas - fuel) + r_gas * (typical - gas))
-        )
-        gas_scale = jnp.exp(r_gas * of_gas)
-    else:
-        on_gas, gas_scale = jnp.zeros_like(cost), jnp.zeros((len(log_price), 0))
+            about, typical = _about_gas(moved, nest)
+            of_gas = boxed(about, r_gas)
+            gas = _mean(jnp.einsum("njk,nj->nk", recipe.gas, of_gas), r_gas)
+            in_fuel = boxed(typical + gas.log, r_fuel)
+            fuels = fuels + recipe.gas_share * in_fuel
+            on_gas = recipe.gas_share * _grown(in_fuel, r_fuel) / gas.power
+            gas_scale = _grown(of_gas, r_gas)
+        fuel = _mean(fuels, r_fuel)
+        ratio = boxed(fuel.log - other.log, r_energy)
+        inputs = _mean(recipe.energy_share * ratio, r_energy)
+        log_inputs = log_inputs + inputs.log
+        on_energy = recipe.energy_share * _grown(ratio, r_energy) / fuel.power
+    dearer = boxed(factor_price - log_inputs, r_top)
+    top = _mean(v * dearer, r_top)
+    shared = (1 - v) / (top.power * inputs.power)
+    on_fuel = shared * on_energy
     return Costs(
-        cost,
-        jnp.exp(r_top * (factor_price - cost)),
-        on_other * jnp.exp(r_energy * (other - inputs) + r_other * (centre - other)),
-        on_fuel * jnp.exp(r_fuel * (centre - fuel)),
-        on_gas,
-        jnp.exp(r_other * moved),
-        jnp.exp(r_each * moved[:, nest.energy_goods, None]),
+        log_inputs + top.log,
+        _grown(dearer, r_top) / top.power,
+        shared * (1 - recipe.energy_share) / other.power,
+        on_fuel,
+        on_fuel * on_gas,
+        _grown(of_other, r_other),
+        _grown(of_fuel, r_each),
         gas_scale,
     )
 
@@ -330,38 +381,37 @@ def consumer_price(log_price: Array, recipe: Recipe, nest: Substitution) -> Arra
 
 def consumption_share(log_price: Array, recipe: Recipe, nest: Substitution) -> Array:
     """α'_nj, which sums to one over goods [country, good]."""
-    index, other, fuel, gas = _wants(log_price, recipe, nest)
-    r, r_fuel, r_energy = 1 - nest.consumption, 1 - nest.consumption_mix, 1 - nest.consumption_energy
-    others = (1 - recipe.energy_wanted) * jnp.exp(r_energy * (other - index))
-    share = recipe.other_wanted * jnp.exp(r * (log_price - other[:, None])) * others[:, None]
-    if not nest.energy_goods:
-        return share
-    fuels = recipe.energy_wanted * jnp.exp(r_energy * (fuel - index))
-    scale = jnp.exp(r_fuel * (log_price[:, nest.energy_goods] - fuel[:, None]))
-    share = share.at[:, nest.energy_goods].set(recipe.fuel_wanted * scale * fuels[:, None])
-    if not nest.gas_goods:
-        return share
-    gases = fuels * recipe.gas_in_wanted * jnp.exp(r_fuel * (gas - fuel))
-    scale = jnp.exp((1 - nest.gas_mix) * (log_price[:, nest.gas_goods] - gas[:, None]))
-    return share.at[:, nest.gas_goods].set(recipe.gas_wanted * scale * gases[:, None])
+    return _wants(log_price, recipe, nest)[1]
 
 
-def _wants(log_price: Array, recipe: Recipe, nest: Substitution) -> tuple[Array, Array, Array, Array]:
-    """Log prices [country] of all consumption, of goods other than energy, of energy, of gas."""
+def _wants(log_price: Array, recipe: Recipe, nest: Substitution) -> tuple[Array, Array]:
+    """Log price of all consumption [country], and α' [country, good]."""
     centre = jnp.sum(log_price * recipe.other_wanted, axis=1, keepdims=True)
     moved = log_price - centre
-    r, r_fuel = 1 - nest.consumption, 1 - nest.consumption_mix
-    other = centre[:, 0] + unboxed(jnp.sum(recipe.other_wanted * boxed(moved, r), axis=1), r)
+    r, r_fuel, r_gas = 1 - nest.consumption, 1 - nest.consumption_mix, 1 - nest.gas_mix
+    of_other = boxed(moved, r)
+    other = _mean(jnp.sum(recipe.other_wanted * of_other, axis=1), r)
     if not nest.energy_goods:
-        return other, other, other, other
-    fuels = jnp.sum(recipe.fuel_wanted * boxed(moved[:, nest.energy_goods], r_fuel), axis=1)
-    gas = centre[:, 0]
+        share = recipe.other_wanted * _grown(of_other, r) / other.power[:, None]
+        return centre[:, 0] + other.log, share
+    of_fuel = boxed(moved[:, nest.energy_goods], r_fuel)
+    fuels = jnp.sum(recipe.fuel_wanted * of_fuel, axis=1)
+    gas_share = None
     if nest.gas_goods:
-        of_gas, typical = _about_gas(moved, nest)
-        r_gas = 1 - nest.gas_mix
-        about = typical[:, 0] + unboxed(jnp.sum(recipe.gas_wanted * boxed(of_gas, r_gas), axis=1), r_gas)
-        fuels = fuels + recipe.gas_in_wanted * boxed(about, r_fuel)
-        gas = gas + about
-    fuel = centre[:, 0] + unboxed(fuels, r_fuel)
-    index = of_two(recipe.energy_wanted, fuel, other, 1 - nest.consumption_energy)
-    return index, other, fuel, gas
+        about, typical = _about_gas(moved, nest)
+        of_gas = boxed(about, r_gas)
+        gas = _mean(jnp.sum(recipe.gas_wanted * of_gas, axis=1), r_gas)
+        in_fuel = boxed(typical[:, 0] + gas.log, r_fuel)
+        fuels = fuels + recipe.gas_in_wanted * in_fuel
+        part = recipe.gas_in_wanted * _grown(in_fuel, r_fuel) / gas.power
+        gas_share = recipe.gas_wanted * _grown(of_gas, r_gas) * part[:, None]
+    fuel, r_energy = _mean(fuels, r_fuel), 1 - nest.consumption_energy
+    ratio = boxed(fuel.log - other.log, r_energy)
+    index = _mean(recipe.energy_wanted * ratio, r_energy)
+    on_other = (1 - recipe.energy_wanted) / (index.power * other.power)
+    on_fuel = (recipe.energy_wanted * _grown(ratio, r_energy) / (index.power * fuel.power))[:, None]
+    share = recipe.other_wanted * _grown(of_other, r) * on_other[:, None]
+    share = share.at[:, nest.energy_goods].set(recipe.fuel_wanted * _grown(of_fuel, r_fuel) * on_fuel)
+    if gas_share is not None:
+        share = share.at[:, nest.gas_goods].set(gas_share * on_fuel)
+    return centre[:, 0] + other.log + index.log, share

@@ -55,27 +55,31 @@ class System(Protocol):
 
 
 class Rows(NamedTuple):
-    """What the model knows of the outer unknowns beyond the head, [m, k], row by row, each [m, k, k] but the last.
+    """What the model knows of the outer unknowns beyond the head, [m, k].
 
-    jacobian: of a row's gaps by its own unknowns; first, second: what these move in the inner blocks' same row;
-    weight [m, k]: what a tail's own movement adds to the head's gap.
+    jacobian [m, k, k]: of a row's gaps by its own unknowns; first, second [m, k, k]: what these move in the inner blocks'
+    same row; weight [m, k]: what a tail's own movement adds to the head's gap; across [k, m, m]: derivatives of a column's
+    gaps by its own unknowns, its diagonal not used.
     """
 
     jacobian: NDArray
     first: NDArray
     second: NDArray
     weight: NDArray
+    across: NDArray
 
 
 class Tail(eqx.Module):
-    """Linear response of outer unknowns [m, k] beyond the head [h]: rows exactly, the rest by its leading directions.
+    """Linear response of outer unknowns [m, k] beyond the head [h]: rows and columns, the rest by its leading directions.
 
-    step [m, k, k]: minus the inverse of each row's Jacobian; response [m, k, h]: how the solved rows move with the head;
-    first, second, weight: see `Rows`. basis [h + m k, r]: directions in which steps built of these contract least;
+    With rows J_r and columns J_c that share the diagonal D, the Jacobian is J_r D⁻¹ J_c but for what an unknown does to
+    others by way of both. step [m, k, k]: −J_r⁻¹; across [k, m, m]: J_c⁻¹ D; response [m, k, h]: how the solved tail moves
+    with the head; first, second, weight: see `Rows`. basis [h + m k, r]: directions in which steps built of these contract least;
     mend [r, r]: what is missing there.
     """
 
     step: Array
+    across: Array
     response: Array
     first: Array
     second: Array
@@ -133,7 +137,7 @@ def _rough_move(gaps: Array, outer_step: Array, tail: Tail) -> Array:
     """Steps for gaps [h + m k, any] by elimination of the head, with rows that do not see each other."""
     h, shape = outer_step.shape[0], tail.weight.shape
     below = gaps[h:].reshape(*shape, -1)
-    alone = jnp.einsum("nkl,nlp->nkp", tail.step, below)
+    alone = jnp.einsum("knm,mkp->nkp", tail.across, jnp.einsum("nkl,nlp->nkp", tail.step, below))
     head = outer_step.astype(gaps.dtype) @ (gaps[:h] + jnp.einsum("nk,nkp->np", tail.weight, alone - below))
     whole = alone + jnp.einsum("nkh,hp->nkp", tail.response, head)
     return jnp.concatenate([head, whole.reshape(gaps.shape[0] - h, -1)])
@@ -179,9 +183,11 @@ def linear_response(
         known = rows()
         row_step = -np.linalg.inv(known.jacobian)
         below = jacobian[h:].reshape(*known.weight.shape, h)
+        across = _across(known)
         response = np.einsum("nkl,nlh->nkh", row_step, below, optimize=True)
+        response = np.einsum("knm,mkh->nkh", across, response, optimize=True)
         step = -np.linalg.inv(jacobian[:h] + np.einsum("nk,nkh->nh", known.weight, response - below))
-        parts = row_step, response, *known[1:], np.zeros((size, 0)), np.zeros((0, 0))
+        parts = row_step, across, response, *known[1:4], np.zeros((size, 0)), np.zeros((0, 0))
         tail = Tail(*(jnp.asarray(part, jnp.float32) for part in parts))
         tail = _mended(system, point, (first_inverse, second_inverse), pin, jnp.asarray(step), tail)
     return Preconditioner(
@@ -192,6 +198,15 @@ def linear_response(
         outer_step=jnp.asarray(step),
         tail=tail,
     )
+
+
+def _across(known: Rows) -> NDArray:
+    """J_c⁻¹ D of every column [k, m, m], its diagonal that of the rows."""
+    own = np.einsum("nkk->kn", known.jacobian)
+    columns = np.array(known.across)
+    at = np.arange(columns.shape[1])
+    columns[:, at, at] = own
+    return np.linalg.solve(columns, own[:, :, None] * np.eye(len(at)))
 
 
 def _mended(

@@ -22,7 +22,7 @@ from detente.solver import newton
 from detente.solver import solve as drive
 from detente.system import Point, TradeSystem, preconditioner, residual, start, system
 from detente.terms import Situation
-from detente.together import FIRST_SWEEPS, solve_together
+from detente.together import solve_together
 
 SMALLEST_PART = 0.02  # of the deficits, by which they grow in the last attempt
 ON_THE_WAY = (
@@ -121,9 +121,9 @@ def _chord(
     steps, sweeps = so_far.steps, so_far.sweeps
     if made.tail is not None:
         quick = solve_together(of, begin, made, tolerance, max_steps=max_steps)
-        steps, sweeps = steps + int(quick.steps), sweeps + FIRST_SWEEPS * int(quick.steps)
+        steps, sweeps = steps + int(quick.steps), sweeps + int(quick.sweeps)
         if quick.gap <= tolerance:
-            return _measured(of, quick.point, steps, sweeps)
+            return Found(quick.point, float(quick.gap), steps, sweeps)
     state = drive(of, begin, made, tolerance, max_steps=max_steps)
     point = state.outer, state.first, state.second
     return _measured(of, point, steps + int(state.steps), sweeps + int(state.sweeps))

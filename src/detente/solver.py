@@ -21,7 +21,7 @@ from jax import Array, lax
 
 from detente.response import Preconditioner, System, apply_blocks, keep_positive
 
-MEMORY = 4  # past outer steps mixed; the outer vector is short, so this is nearly free
+MEMORY = 6  # past outer steps mixed; the outer vector is short, so this is nearly free
 LONG_MEMORY = 10  # where the outer vector has a tail, whose Jacobian is known only in part
 LARGEST_STEP = 0.7  # log points an outer unknown may move at once: keeps a first step from overshooting
 INNER_FORCING = 0.05  # inner gaps are brought below this fraction of the last outer gap

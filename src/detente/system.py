@@ -83,6 +83,11 @@ class TradeSystem(eqx.Module):
 
         return gaps
 
+    def gaps(self, outer: Array, first: Array, second: Array) -> Point:
+        """The outer gap and those of both blocks at one point."""
+        own, others = self.later_gaps(first, outer)(second)
+        return others, self.first_gap(outer)(first), own
+
     def normalise(self, outer: Array) -> Array:
         """Numéraire: factor income of the world (of each closed group of countries) stays at its baseline."""
         log_wage, log_premium = self.split(outer)
@@ -205,6 +210,7 @@ def _own_rows(of: TradeSystem, point: Point) -> dict[str, Array]:
         "level": jnp.where(spending > 0, spending, 1.0),
         "at_home": jnp.einsum("jnn->nj", paid) / total,
         "held": jnp.einsum("jni,jni->ij", paid, reach) / total,
+        "rivals": jnp.einsum("jni,jnk->jik", paid, reach) / total.T[:, :, None],
         "domestic": jnp.einsum("jnn->nj", reach),
         "earned": equations.value_added(sold, where, at),
     }
@@ -237,7 +243,9 @@ def _rows(of: TradeSystem, point: Point) -> Rows:
     share = part["share"] + part["share_price"] @ price
     there = np.asarray(factors.sector_income) > 0
     jacobian = np.where(there, sticky, 0.0)[:, :, None] * (sales + share) - eye
+    own = cost[:, np.arange(len(theta)), np.arange(len(theta))]
+    across = np.where(there, sticky * theta, 0.0).T[:, :, None] * part["rivals"] * own.T[:, None, :]
     spent = part["level"][:, :, None] * bought + part["spending_output"] @ sales
     mobile = (1 - np.asarray(factors.resource_share)) * part["earned"]
     weight = np.where(there & (sticky > 0), mobile / mobile.sum(axis=1, keepdims=True), 0.0)
-    return Rows(jacobian, price, spent, weight / np.where(sticky > 0, sticky, 1.0))
+    return Rows(jacobian, price, spent, weight / np.where(sticky > 0, sticky, 1.0), across)

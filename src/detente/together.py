@@ -1,11 +1,14 @@
-"""Steps of all unknowns of a block-triangular system at once, where the outer vector has a long tail.
+"""Newton steps of all unknowns of a block-triangular system at once, where the outer vector has a long tail.
 
 `solver.solve` settles the inner blocks after each move of the outer unknowns: most of its passes repair what that move did
-to them. Here a step is a few inner sweeps and one outer move, and what is mixed with the last steps is the whole of it,
-inner blocks included (Anderson acceleration: Walker & Ni 2011, SIAM Journal on Numerical Analysis 49:4). Quicker near an
-answer, and less sturdy.
+to them. Here the linear equations of a Newton step are solved in part only, in single precision, by conjugate residuals
+(Eisenstat, Elman & Schultz 1983, SIAM Journal on Numerical Analysis 20:2), whose directions are what a sweep of the inner
+blocks and a move of the outer unknowns ask for. How far depends on how near the answer is (inexact Newton: Eisenstat &
+Walker 1996, SIAM Journal on Scientific Computing 17:1). The gaps themselves are in double precision. Quicker near an answer,
+and less sturdy.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -15,88 +18,128 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from detente.response import Preconditioner, System, apply_blocks, keep_positive
-from detente.solver import LARGEST_STEP, solve_small
+from detente.solver import LARGEST_STEP
 
-MEMORY = 6  # past steps mixed
-FIRST_SWEEPS = (
-    3  # of the first inner block in a step, all but one with its gap's linear part, which is cheaper
-)
-SECOND_SWEEPS = 2  # of the second inner block in a step
-ROUGH = 1e-4  # relative gap down to which steps are in single precision, whose rounding is a tenth of it
-CLOSER = 0.1  # relative gap above which that counts for nothing and the search begins anew
+DIRECTIONS = 12  # at most in a step
+LOOSEST, TIGHTEST = 0.1, 1e-3  # of the largest gap, what a step may leave of its linear equations
+ENOUGH = 0.3  # of the tolerance, which nothing need be closer than
 
 Point = tuple[Array, Array, Array]
 _Tree = TypeVar("_Tree")
 
 
 class Progress(NamedTuple):
-    """Where the search stands: the point, the gap last seen, and counts of steps without gain and of all steps."""
+    """Where the search stands: the point, the gaps there, the largest of them, and counts of steps without gain, of steps,
+    and of directions."""
 
     point: Point
+    gaps: Point
     gap: Array
     best_gap: Array
     since_best: Array
     steps: Array
-    past: "Past"
+    sweeps: Array
 
 
-class Past(NamedTuple):
-    """What mixing remembers, all unknowns end to end [z], the second block relative to its start.
+class _Solve(NamedTuple):
+    """Linear equations in part: what is left of them [z], directions with what combinations of these close, orthonormal
+    [k, z], the combinations [k, k], how much of each is taken [k]."""
 
-    at, move: the last step's start and what it asked for; reached, change [MEMORY, z]: how starts plus moves, and moves,
-    differed from one step to the next; products [MEMORY, MEMORY] of the changes; count of the steps seen.
-    """
-
-    at: Array
-    move: Array
-    reached: Array
-    change: Array
-    products: Array
+    left: Array
+    directions: Array
+    closed: Array
+    combination: Array
+    taken: Array
     count: Array
-
-
-def _forget(like: Array) -> Past:
-    none = jnp.zeros_like(like)
-    rows = jnp.zeros((MEMORY, like.size), like.dtype)
-    return Past(none, none, rows, rows, jnp.zeros((MEMORY, MEMORY), like.dtype), jnp.int32(0))
-
-
-def _mixed(at: Array, move: Array, past: Past) -> tuple[Array, Past]:
-    """Anderson's move in the place of `move`; the oldest memory goes when there are too many."""
-    row = (past.count - 1) % MEMORY
-    new = jnp.where(past.count > 0, move - past.move, 0.0)
-    reached = past.reached.at[row].set(jnp.where(past.count > 0, at - past.at + new, 0.0))
-    change = past.change.at[row].set(new)
-    product = change @ new
-    products = past.products.at[row].set(product).at[:, row].set(product)
-    ridge = (1e-14 if at.dtype == jnp.float64 else 1e-7) * jnp.trace(products) + jnp.finfo(at.dtype).tiny
-    mixed = move - solve_small(products + ridge * jnp.eye(MEMORY, dtype=at.dtype), change @ move) @ reached
-    usable = jnp.all(jnp.isfinite(mixed))
-    return jnp.where(usable, mixed, move), Past(at, move, reached, change, products, past.count + 1)
-
-
-def _swept(system: System, point: Point, by: Preconditioner) -> tuple[Point, Array]:
-    """The outer gap and both inner blocks after a few sweeps, and the largest relative gap, inner ones before the last."""
-    outer, first, second = point
-    gap, linear = jax.linearize(system.first_gap(outer), first)
-    largest = jnp.max(jnp.abs(gap))
-    move = apply_blocks(by.first_inverse, gap)
-    for _ in range(FIRST_SWEEPS - 1):
-        move = move + apply_blocks(by.first_inverse, gap + linear(move))
-    first = first + move
-    gaps_of, ratio = system.later_gaps(first, outer), jnp.zeros_like(second)
-    for _ in range(SECOND_SWEEPS):
-        gap = gaps_of(second)[0]
-        ratio = jnp.abs(gap) / jnp.where(second == 0, 1.0, second)
-        second = keep_positive(second + apply_blocks(by.second_inverse, gap), second)
-    left = gaps_of(second)[1]
-    largest = jnp.max(jnp.stack([largest, jnp.max(ratio), jnp.max(jnp.abs(left))]))
-    return (left, first, second), largest
 
 
 def _single(tree: _Tree) -> _Tree:
     """The same in single precision."""
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf, tree)
+
+
+def _ends(second: Array, like: Point) -> tuple[Callable[..., Array], Callable[[Array], Point]]:
+    """How the parts of a point are put end to end, the second block relative to `second`, and taken apart again."""
+    scale = jnp.where(second == 0, 1.0, second)
+    shapes = [part.shape for part in like]
+    ends = like[0].size, like[0].size + like[1].size
+
+    def joined(outer: Array, first: Array, second: Array) -> Array:
+        return jnp.concatenate([outer, first.ravel(), (second / scale).ravel()])
+
+    def parted(whole: Array) -> Point:
+        head, middle, tail = whole[: ends[0]], whole[ends[0] : ends[1]], whole[ends[1] :]
+        return head, middle.reshape(shapes[1]), scale * tail.reshape(shapes[2])
+
+    return joined, parted
+
+
+def _largest(gaps: Point, second: Array) -> Array:
+    """The largest relative gap; the second block's are relative to the block itself."""
+    ratio = gaps[2] / jnp.where(second == 0, 1.0, second)
+    return jnp.max(jnp.stack([jnp.max(jnp.abs(each)) for each in (gaps[0], gaps[1], ratio)]))
+
+
+def _sweep(
+    system: System, at: Point, linear: Callable[..., Point], by: Preconditioner
+) -> Callable[[Point], Point]:
+    """What gaps at a point ask for: the inner blocks by sweeps, then an outer move that carries them along."""
+    outer, first, second = at
+    _, alone = jax.linearize(system.second_gap(first, outer), second)  # the same as `linear` has, and cheaper
+    still, none = jnp.zeros_like(outer), jnp.zeros_like(second)
+
+    def asked(gaps: Point) -> Point:
+        x = apply_blocks(by.first_inverse, gaps[1])
+        x = x + apply_blocks(by.first_inverse, gaps[1] + linear(still, x, none)[1])
+        left = gaps[2] + linear(still, x, none)[2]
+        y = apply_blocks(by.second_inverse, left)
+        y = y + apply_blocks(by.second_inverse, left + alone(y))
+        u = by.move(gaps[0] + linear(still, x, y)[0])
+        return (u, *by.respond(x, y, u))
+
+    return asked
+
+
+def _step(
+    rough: System, point: Point, gaps: Point, by: Preconditioner, unit: Array, goal: Array
+) -> tuple[Point, Array]:
+    """The Newton step from a point with these gaps, and the directions that it took.
+
+    What moves do to gaps is linear, and of `rough`. goal: what may be left, as a part of `unit`.
+    """
+    at = _single(point)
+    joined, parted = _ends(at[2], at)
+    _, linear = jax.linearize(rough.gaps, *at)
+    asked = _sweep(rough, at, linear, by)
+
+    def step(state: _Solve) -> _Solve:
+        direction, k = joined(*asked(parted(state.left))), state.count
+        closed = -joined(*linear(*parted(direction)))
+        known = state.closed @ closed
+        closed = closed - known @ state.closed
+        length = jnp.sqrt(jnp.sum(closed * closed))
+        scale = jnp.where(length > 0, 1 / length, 0.0)
+        closed = closed * scale
+        part = jnp.sum(closed * state.left)
+        own = (jnp.arange(DIRECTIONS) == k).astype(closed.dtype)
+        return _Solve(
+            state.left - part * closed,
+            state.directions.at[k].set(direction),
+            state.closed.at[k].set(closed),
+            state.combination.at[k].set(scale * (own - known @ state.combination)),
+            state.taken.at[k].set(part),
+            k + 1,
+        )
+
+    def unfinished(state: _Solve) -> Array:
+        return (jnp.max(jnp.abs(state.left)) > goal) & (state.count < DIRECTIONS)
+
+    left = joined(*_single(jax.tree.map(lambda each: each / unit, gaps)))
+    rows = jnp.zeros((DIRECTIONS, left.size), left.dtype)
+    small = jnp.zeros((DIRECTIONS, DIRECTIONS), left.dtype)
+    end = lax.while_loop(unfinished, step, _Solve(left, rows, rows, small, small[0], jnp.int32(0)))
+    moves = (end.taken @ end.combination) @ end.directions
+    return parted(moves.astype(unit.dtype) * unit), end.count
 
 
 @partial(jax.jit, static_argnames=("max_steps", "patience"))
@@ -110,58 +153,36 @@ def solve_together(
 ) -> Progress:
     """Drive all three gaps below `tolerance` (relative), or stop at `max_steps` or after `patience` steps without gain.
 
-    The first steps, down to `ROUGH`, are in single precision, which takes half the time; a start that is as near as that
-    stays as it is. Returns the last state with the gap it measured; the caller decides what a large gap means.
+    Returns the last state with the gap it measured; the caller decides what a large gap means.
     """
-    first = _steps(_single(system), _single(start), preconditioner, ROUGH, (max_steps, patience))
-    near = (first.gap <= CLOSER) & (first.steps > 1)
-    begin = jax.tree.map(lambda at, new: jnp.where(near, new.astype(at.dtype), at), start, first.point)
-    end = _steps(system, begin, preconditioner, tolerance, (max_steps, patience))
-    return end._replace(steps=first.steps + end.steps)
-
-
-def _steps(
-    system: System,
-    start: Point,
-    preconditioner: Preconditioner,
-    tolerance: float | Array,
-    limits: tuple[int, int],
-) -> Progress:
-    """The search in the start's precision; limits: of all steps, and of those without gain."""
-    max_steps, patience = limits
-    scale = jnp.where(start[2] == 0, 1.0, start[2])
-
-    def joined(outer: Array, first: Array, second: Array) -> Array:
-        return jnp.concatenate([outer, first.ravel(), (second / scale).ravel()])
+    rough = _single(system)
 
     def step(state: Progress) -> Progress:
         outer, first, second = state.point
-        (outer_gap, swept, other), gap = _swept(system, state.point, preconditioner)
-        move = preconditioner.move(outer_gap)
-        carried = preconditioner.carry(swept, other, move)
-        at = joined(*state.point)
-        mixed, past = _mixed(at, joined(outer + move, *carried) - at, state.past)
-        mixed = mixed * jnp.minimum(1.0, LARGEST_STEP / jnp.max(jnp.abs(mixed[: outer.size])))
-        ends = outer.size, outer.size + first.size
-        moved = (
-            system.normalise(outer + mixed[: ends[0]]),
-            first + mixed[ends[0] : ends[1]].reshape(first.shape),
-            keep_positive(second + scale * mixed[ends[1] :].reshape(second.shape), second),
-        )
-        done, improved = gap <= tolerance, gap < 0.9 * state.best_gap
+        goal = jnp.maximum(jnp.clip(state.gap, TIGHTEST, LOOSEST), ENOUGH * tolerance / state.gap)
+        move, count = _step(rough, state.point, state.gaps, preconditioner, state.gap, goal)
+        part = jnp.minimum(1.0, LARGEST_STEP / jnp.max(jnp.abs(move[0])))
+        to = outer + part * move[0]
+        there = system.normalise(to)
+        inner = preconditioner.respond(first + part * move[1], second + part * move[2], there - to)
+        point = there, inner[0], keep_positive(inner[1], second)
+        gaps = system.gaps(*point)
+        gap = _largest(gaps, point[2])
+        improved = gap < 0.9 * state.best_gap
         return Progress(
-            point=jax.tree.map(partial(jnp.where, done), (outer, swept, other), moved),
-            gap=gap,
+            point,
+            gaps,
+            gap,
             best_gap=jnp.where(improved, gap, state.best_gap),
             since_best=jnp.where(improved, 0, state.since_best + 1),
             steps=state.steps + 1,
-            past=past,
+            sweeps=state.sweeps + count,
         )
 
     def unfinished(state: Progress) -> Array:
         going = (state.gap > tolerance) & jnp.isfinite(state.gap)
-        return (going | (state.steps == 0)) & (state.steps < max_steps) & (state.since_best < patience)
+        return going & (state.steps < max_steps) & (state.since_best < patience)
 
-    none, infinite = jnp.int32(0), jnp.asarray(jnp.inf, start[0].dtype)
-    begin = Progress(start, infinite, infinite, none, none, _forget(joined(*start)))
-    return lax.while_loop(unfinished, step, begin)
+    gaps, none = system.gaps(*start), jnp.int32(0)
+    gap = _largest(gaps, start[2])
+    return lax.while_loop(unfinished, step, Progress(start, gaps, gap, gap, none, none, none))
