@@ -45,8 +45,8 @@ class System(Protocol):
         """The outer gap [m]."""
         ...
 
-    def later_gaps(self, first: Array, outer: Array) -> Callable[[Array], tuple[Array, Array]]:
-        """The second block's gap and the outer gap as functions of that block, what they share computed once."""
+    def gaps(self, outer: Array, first: Array, second: Array) -> tuple[Array, Array, Array]:
+        """The outer gap and those of both blocks at one point, what they share computed once."""
         ...
 
     def normalise(self, outer: Array) -> Array:
