@@ -23,7 +23,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 from numpy.typing import ArrayLike, NDArray
 
@@ -287,7 +287,7 @@ def costs(factor_price: Array, log_price: Array, v: Array, recipe: Recipe, nest:
 
     A nest of two is centred on its second part, so that small shares of the first stay exact.
     """
-    centre = log_price.mean(axis=1, keepdims=True)
+    centre = lax.stop_gradient(log_price.mean(axis=1, keepdims=True))  # of which nothing depends
     moved = log_price - centre
     r_other, r_gas = 1 - nest.inputs, 1 - nest.gas_mix
     r_top, r_energy, r_fuel = (1 - _of_users(x) for x in (nest.value_added, nest.energy, nest.energy_mix))
@@ -343,7 +343,7 @@ def _weighted(share: Array, values: Array) -> Array:
 def _about_gas(moved: Array, nest: Substitution) -> tuple[Array, Array]:
     """Log prices of the gas goods about their mean [country, gas good], and that mean [country, 1]."""
     prices = moved[:, nest.gas_goods]
-    typical = prices.mean(axis=1, keepdims=True)
+    typical = lax.stop_gradient(prices.mean(axis=1, keepdims=True))
     return prices - typical, typical
 
 
@@ -356,11 +356,16 @@ def input_spending(sold: Array, at: Costs, recipe: Recipe, nest: Substitution) -
         on_fuel = jnp.einsum("njk,nk->nj", recipe.fuel * at.fuel_scale, at.fuel * sold)
     else:
         on_fuel = at.fuel_scale[:, :, 0] * jnp.einsum("njk,nk->nj", recipe.fuel, at.fuel * sold)
-    spent = spent.at[:, nest.energy_goods].set(on_fuel)
+    spent = spent + _placed(on_fuel, nest.energy_goods, spent)
     if not nest.gas_goods:
         return spent
     on_gas = at.gas_scale * jnp.einsum("njk,nk->nj", recipe.gas, at.gas * sold)
-    return spent.at[:, nest.gas_goods].set(on_gas)
+    return spent + _placed(on_gas, nest.gas_goods, spent)
+
+
+def _placed(part: Array, goods: tuple[int, ...], like: Array) -> Array:
+    """Values [country, some good] at their places among all goods, where the whole has nothing [country, good]."""
+    return part @ jnp.asarray(np.eye(like.shape[1])[list(goods)], part.dtype)
 
 
 def input_share(at: Costs, recipe: Recipe, nest: Substitution) -> Array:
@@ -386,7 +391,7 @@ def consumption_share(log_price: Array, recipe: Recipe, nest: Substitution) -> A
 
 def _wants(log_price: Array, recipe: Recipe, nest: Substitution) -> tuple[Array, Array]:
     """Log price of all consumption [country], and α' [country, good]."""
-    centre = jnp.sum(log_price * recipe.other_wanted, axis=1, keepdims=True)
+    centre = lax.stop_gradient(jnp.sum(log_price * recipe.other_wanted, axis=1, keepdims=True))
     moved = log_price - centre
     r, r_fuel, r_gas = 1 - nest.consumption, 1 - nest.consumption_mix, 1 - nest.gas_mix
     of_other = boxed(moved, r)
@@ -411,7 +416,7 @@ def _wants(log_price: Array, recipe: Recipe, nest: Substitution) -> tuple[Array,
     on_other = (1 - recipe.energy_wanted) / (index.power * other.power)
     on_fuel = (recipe.energy_wanted * _grown(ratio, r_energy) / (index.power * fuel.power))[:, None]
     share = recipe.other_wanted * _grown(of_other, r) * on_other[:, None]
-    share = share.at[:, nest.energy_goods].set(recipe.fuel_wanted * _grown(of_fuel, r_fuel) * on_fuel)
+    share = share + _placed(recipe.fuel_wanted * _grown(of_fuel, r_fuel) * on_fuel, nest.energy_goods, share)
     if gas_share is not None:
-        share = share.at[:, nest.gas_goods].set(gas_share * on_fuel)
+        share = share + _placed(gas_share * on_fuel, nest.gas_goods, share)
     return centre[:, 0] + other.log + index.log, share

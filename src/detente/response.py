@@ -74,8 +74,8 @@ class Tail(eqx.Module):
 
     With rows J_r and columns J_c that share the diagonal D, the Jacobian is J_r D⁻¹ J_c but for what an unknown does to
     others by way of both. step [m, k, k]: −J_r⁻¹; across [k, m, m]: J_c⁻¹ D; response [m, k, h]: how the solved tail moves
-    with the head; first, second, weight: see `Rows`. basis [h + m k, r]: directions in which steps built of these contract least;
-    mend [r, r]: what is missing there.
+    with the head; first, second, weight: see `Rows`. basis [h + m k, r]: directions in which steps built of these
+    contract least; mend [r, r]: what is missing there.
     """
 
     step: Array

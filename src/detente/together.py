@@ -4,8 +4,8 @@
 to them. Here the linear equations of a Newton step are solved in part only, in single precision, by conjugate residuals
 (Eisenstat, Elman & Schultz 1983, SIAM Journal on Numerical Analysis 20:2), whose directions are what a sweep of the inner
 blocks and a move of the outer unknowns ask for. How far depends on how near the answer is (inexact Newton: Eisenstat &
-Walker 1996, SIAM Journal on Scientific Computing 17:1). The gaps themselves are in double precision. Quicker near an answer,
-and less sturdy.
+Walker 1996, SIAM Journal on Scientific Computing 17:1). The gaps themselves are in double precision. Quicker near an
+answer, and less sturdy.
 """
 
 from collections.abc import Callable
