@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import jax
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -49,6 +50,7 @@ FOLLOW_PRICES = {
     "factor price",
     "factor market",
 }  # with the elasticity
+KEPT = 40  # cases after which compiled programs are dropped: nearly each has its own, and memory maps are few
 FAILURES = ("UNVERIFIED", "NOT FINITE", "UNTYPED EXCEPTION")
 
 
@@ -268,6 +270,8 @@ def main(arguments: list[str] | None = None) -> int:
     numbers = range(options.n) if options.only is None else [options.only]
     draws = []
     for number in numbers:
+        if number % KEPT == KEPT - 1:
+            jax.clear_caches()
         draws.append(attempt(number, options.seed, options.embedded))
         if draws[-1].outcome in (*FAILURES, "ConvergenceError"):
             print(f"\r{said(draws[-1])}", file=sys.stderr, flush=True)

@@ -397,7 +397,7 @@ def _rigid(economy: Economy) -> bool:
     nest, mobility = economy.substitution, economy.factor_mobility
     if nest is None or mobility is None or float(mobility) > 1 + RIGID:
         return False
-    return all(float(getattr(nest, name)) <= RIGID for name in KEYS)
+    return all(bool(np.all(np.asarray(getattr(nest, name)) <= RIGID)) for name in KEYS)
 
 
 def _equilibrium(
