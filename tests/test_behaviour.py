@@ -379,14 +379,17 @@ def test_a_sector_without_output_may_enter_where_resources_are(mobility):
     assert np.asarray(found.income) == pytest.approx(earned + revenue + np.asarray(found.deficit), abs=SAME)
 
 
+@pytest.mark.parametrize("by_sector", [False, True])
 @pytest.mark.parametrize("mobility", [1.0, np.inf])
-def test_a_search_that_fails_where_nothing_gives_way_says_so(monkeypatch, mobility):
+def test_a_search_that_fails_where_nothing_gives_way_says_so(monkeypatch, mobility, by_sector):
     from detente import equilibrium
     from detente.search import Found
     from detente.system import start
 
-    rigid = Substitution.of(value_added=0.0, inputs=0.0, consumption=0.0)
-    economy = economies.economy(1).with_behaviour(substitution=rigid, factor_mobility=mobility)
+    economy = economies.economy(1)
+    top = np.zeros(len(economy.sectors)) if by_sector else 0.0
+    rigid = Substitution.of(value_added=top, inputs=0.0, consumption=0.0)
+    economy = economy.with_behaviour(substitution=rigid, factor_mobility=mobility)
     monkeypatch.setattr(
         equilibrium,
         "search",
