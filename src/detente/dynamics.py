@@ -17,26 +17,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detente.accumulation import Law, log_linear
-from detente.batch import BLOCK, COUNTRY, Equilibria, solve_many, solve_ready
-from detente.cells import Frame, frame, sheet
+from detente.batch import BLOCK, COUNTRY, Equilibria
 from detente.economy import Economy
 from detente.equilibrium import TOLERANCE, Result
-from detente.errors import ConvergenceError, DetenteError, InputError
+from detente.errors import ConvergenceError, InputError
+from detente.lane import lane_of, solve_year
 from detente.response import Preconditioner
 from detente.search import baseline_preconditioner
 from detente.shock import Shock
-from detente.stack import Shape, Stack
-from detente.system import Point
 
 BUILT = ("capital", "investment", "investment_price_change", "consumption_change")
 Solver = Callable[..., Equilibria]  # (place of the year, shocks, names=names of fields)
-POINT = ("wage_change", "price_change", "spending")  # what a year's search may begin with in the next
-OWN = ("endowment", "claims", "transfer")  # of each path, though all may have the same in a year
 SETTLED = 1e-8  # of log capital, to which the long run is found
 ROUNDS = 40
 NEGATIVE = "More capital leaves than the country invests in this year: nothing would be built."
@@ -138,25 +133,11 @@ def follow(
     if len(each) != len(paths):
         raise InputError(f"There are {len(each)} economies for {len(paths)} paths; expected one a path.")
     if solver is None:
-        lane = _lane(each, paths, apart, made or baseline_preconditioner(economy))
-        solver = partial(_solved, (each, lane), (tolerance, block, apart))
+        shocks = [[year.shock for year in path] for path in paths]
+        lane = lane_of(each, shocks, apart, made or baseline_preconditioner(economy))
+        solver = partial(solve_year, (each, lane), (tolerance, block, apart))
     stock = _stock(capital, len(economy.countries), len(paths))
     return _followed(each[0], paths, stock, rules, solver, progress)
-
-
-def _solved(
-    where: tuple[Sequence[Economy], "_Lane | None"],
-    how: tuple[float, int, tuple[int, ...]],
-    year: int,
-    shocks: Sequence[Shock],
-    names: Sequence[str],
-) -> Equilibria:
-    """A year of all paths, on the lane where there is one."""
-    pairs, lane = list(zip(where[0], shocks, strict=True)), where[1]
-    if lane is not None:
-        return lane.solve(year, pairs, how)
-    shape = Shape(how[2], OWN)
-    return solve_many(pairs[0][0], pairs, names=names, tolerance=how[0], block=how[1], shape=shape)
 
 
 def _followed(
@@ -184,69 +165,6 @@ def _followed(
         residual=np.stack([each.residual for each in facts]),
         message=tuple(next(filter(None, each), "") for each in zip(*(f.message for f in facts), strict=True)),
     )
-
-
-class _Lane:
-    """The quick way through the years: the frame of all paths, and where the last year ended."""
-
-    def __init__(self, frame: Frame, made: Preconditioner):
-        self.frame, self.made = frame, made
-        economy = frame.economies[0]
-        stuck = economy.factor_mobility is not None or economy.resource_share is not None
-        self.ongoing = economy.use_share is None and not stuck  # then prices and spending are a point
-        self.last: dict[str, NDArray] | None = None
-
-    def solve(
-        self, year: int, pairs: Sequence[tuple[Economy, Shock]], how: tuple[float, int, tuple[int, ...]]
-    ) -> Equilibria:
-        """A year of all paths."""
-
-        def stack_of(places: Sequence[int]) -> Stack:
-            return self.frame.stack([pairs[p][1] for p in places], year, places)
-
-        names = (*COUNTRY, *POINT[1:])
-        found = solve_ready(
-            pairs,
-            stack_of,
-            self.made,
-            names=names,
-            tolerance=how[0],
-            block=how[1],
-            begin=self._begin(len(pairs)),
-        )
-        self.last = found.values
-        return found
-
-    def _begin(self, paths: int) -> Point | None:
-        """Where the last year ended, the baseline where there is none, with the path on the last axis."""
-        if not self.ongoing:
-            return None
-        n, s = self.frame.economies[0].spending.shape
-        base = np.zeros((n, 1)), np.zeros((n, s, 1)), np.asarray(self.frame.economies[0].spending)[..., None]
-        if self.last is None:
-            return tuple(jnp.asarray(np.repeat(each, paths, axis=-1)) for each in base)  # pyright: ignore[reportReturnType]
-        wage, price, spending = (self.last[name] for name in POINT)
-        there = np.isfinite(wage).all(axis=0)
-        ends = np.log(wage), np.log(price), spending
-        return tuple(jnp.asarray(np.where(there, x, b)) for x, b in zip(ends, base, strict=True))  # pyright: ignore[reportReturnType]
-
-
-def _lane(
-    economies: Sequence[Economy],
-    paths: Sequence[Sequence[Year]],
-    apart: tuple[int, ...],
-    made: Preconditioner,
-) -> _Lane | None:
-    """None where paths do not fit into one frame, or some year is refused: `solve_many` says why."""
-    try:
-        sheets = [
-            sheet(economy, [year.shock for year in path])
-            for economy, path in zip(economies, paths, strict=True)
-        ]
-    except DetenteError:
-        return None
-    made_frame = frame(economies, sheets, Shape(apart, OWN))
-    return None if made_frame is None else _Lane(made_frame, made)
 
 
 def _year(
@@ -330,8 +248,9 @@ def settle(
     pull, last = np.ones(len(years)), np.zeros_like(stock)
     paths = [[year._replace(scrapped=None)] for year in years]
     same = [economy] * len(years)
-    lane = _lane(same, paths, apart, baseline_preconditioner(economy))
-    solver = partial(_solved, (same, lane), (tolerance, block, apart))
+    shocks = [[year.shock] for year in years]
+    lane = lane_of(same, shocks, apart, baseline_preconditioner(economy))
+    solver = partial(solve_year, (same, lane), (tolerance, block, apart))
     for _ in range(ROUNDS):
         found = _followed(economy, paths, stock, rules, solver)
         gap = np.log(found.values["investment"][0]) - np.log(stock)
