@@ -277,9 +277,9 @@ def _mean(boxed_mean: Array, r: Array) -> _Nest:
     return _Nest(unboxed(boxed_mean, r), 1 + r * boxed_mean)
 
 
-def _grown(box: Array, r: Array) -> Array:
-    """exp(r p) of a boxed p."""
-    return 1 + r * box
+def _grown(log_price: Array, r: Array) -> Array:
+    """exp(r p), which by way of the boxed p would lose the digits of small shares."""
+    return jnp.exp(r * log_price)
 
 
 def costs(factor_price: Array, log_price: Array, v: Array, recipe: Recipe, nest: Substitution) -> Costs:
@@ -292,28 +292,25 @@ def costs(factor_price: Array, log_price: Array, v: Array, recipe: Recipe, nest:
     r_other, r_gas = 1 - nest.inputs, 1 - nest.gas_mix
     r_top, r_energy, r_fuel = (1 - _of_users(x) for x in (nest.value_added, nest.energy, nest.energy_mix))
     r_each = r_fuel if r_fuel.ndim == 0 else r_fuel[:, None]  # [1, 1, user]
-    of_other = boxed(moved, r_other)
-    other = _mean(jnp.einsum("njk,nj->nk", recipe.other, of_other), r_other)
+    other = _mean(jnp.einsum("njk,nj->nk", recipe.other, boxed(moved, r_other)), r_other)
     inputs, log_inputs, on_energy = _Nest(other.log, jnp.ones_like(v)), centre + other.log, jnp.zeros_like(v)
-    of_fuel = boxed(moved[:, nest.energy_goods, None], r_each)
     on_gas, gas_scale = jnp.zeros_like(v), jnp.zeros((len(log_price), 0), log_price.dtype)
     if nest.energy_goods:
-        fuels = _weighted(recipe.fuel, of_fuel)
+        fuels = _weighted(recipe.fuel, boxed(moved[:, nest.energy_goods, None], r_each))
         if nest.gas_goods:
             about, typical = _about_gas(moved, nest)
-            of_gas = boxed(about, r_gas)
-            gas = _mean(jnp.einsum("njk,nj->nk", recipe.gas, of_gas), r_gas)
-            in_fuel = boxed(typical + gas.log, r_fuel)
-            fuels = fuels + recipe.gas_share * in_fuel
-            on_gas = recipe.gas_share * _grown(in_fuel, r_fuel) / gas.power
-            gas_scale = _grown(of_gas, r_gas)
+            gas = _mean(jnp.einsum("njk,nj->nk", recipe.gas, boxed(about, r_gas)), r_gas)
+            log_gas = typical + gas.log
+            fuels = fuels + recipe.gas_share * boxed(log_gas, r_fuel)
+            on_gas = recipe.gas_share * _grown(log_gas, r_fuel) / gas.power
+            gas_scale = _grown(about, r_gas)
         fuel = _mean(fuels, r_fuel)
-        ratio = boxed(fuel.log - other.log, r_energy)
-        inputs = _mean(recipe.energy_share * ratio, r_energy)
+        ratio = fuel.log - other.log
+        inputs = _mean(recipe.energy_share * boxed(ratio, r_energy), r_energy)
         log_inputs = log_inputs + inputs.log
         on_energy = recipe.energy_share * _grown(ratio, r_energy) / fuel.power
-    dearer = boxed(factor_price - log_inputs, r_top)
-    top = _mean(v * dearer, r_top)
+    dearer = factor_price - log_inputs
+    top = _mean(v * boxed(dearer, r_top), r_top)
     shared = (1 - v) / (top.power * inputs.power)
     on_fuel = shared * on_energy
     return Costs(
@@ -322,8 +319,8 @@ def costs(factor_price: Array, log_price: Array, v: Array, recipe: Recipe, nest:
         shared * (1 - recipe.energy_share) / other.power,
         on_fuel,
         on_fuel * on_gas,
-        _grown(of_other, r_other),
-        _grown(of_fuel, r_each),
+        _grown(moved, r_other),
+        _grown(moved[:, nest.energy_goods, None], r_each),
         gas_scale,
     )
 
@@ -394,28 +391,26 @@ def _wants(log_price: Array, recipe: Recipe, nest: Substitution) -> tuple[Array,
     centre = lax.stop_gradient(jnp.sum(log_price * recipe.other_wanted, axis=1, keepdims=True))
     moved = log_price - centre
     r, r_fuel, r_gas = 1 - nest.consumption, 1 - nest.consumption_mix, 1 - nest.gas_mix
-    of_other = boxed(moved, r)
-    other = _mean(jnp.sum(recipe.other_wanted * of_other, axis=1), r)
+    other = _mean(jnp.sum(recipe.other_wanted * boxed(moved, r), axis=1), r)
     if not nest.energy_goods:
-        share = recipe.other_wanted * _grown(of_other, r) / other.power[:, None]
+        share = recipe.other_wanted * _grown(moved, r) / other.power[:, None]
         return centre[:, 0] + other.log, share
-    of_fuel = boxed(moved[:, nest.energy_goods], r_fuel)
-    fuels = jnp.sum(recipe.fuel_wanted * of_fuel, axis=1)
+    of_fuel = moved[:, nest.energy_goods]
+    fuels = jnp.sum(recipe.fuel_wanted * boxed(of_fuel, r_fuel), axis=1)
     gas_share = None
     if nest.gas_goods:
         about, typical = _about_gas(moved, nest)
-        of_gas = boxed(about, r_gas)
-        gas = _mean(jnp.sum(recipe.gas_wanted * of_gas, axis=1), r_gas)
-        in_fuel = boxed(typical[:, 0] + gas.log, r_fuel)
-        fuels = fuels + recipe.gas_in_wanted * in_fuel
-        part = recipe.gas_in_wanted * _grown(in_fuel, r_fuel) / gas.power
-        gas_share = recipe.gas_wanted * _grown(of_gas, r_gas) * part[:, None]
+        gas = _mean(jnp.sum(recipe.gas_wanted * boxed(about, r_gas), axis=1), r_gas)
+        log_gas = typical[:, 0] + gas.log
+        fuels = fuels + recipe.gas_in_wanted * boxed(log_gas, r_fuel)
+        part = recipe.gas_in_wanted * _grown(log_gas, r_fuel) / gas.power
+        gas_share = recipe.gas_wanted * _grown(about, r_gas) * part[:, None]
     fuel, r_energy = _mean(fuels, r_fuel), 1 - nest.consumption_energy
-    ratio = boxed(fuel.log - other.log, r_energy)
-    index = _mean(recipe.energy_wanted * ratio, r_energy)
+    ratio = fuel.log - other.log
+    index = _mean(recipe.energy_wanted * boxed(ratio, r_energy), r_energy)
     on_other = (1 - recipe.energy_wanted) / (index.power * other.power)
     on_fuel = (recipe.energy_wanted * _grown(ratio, r_energy) / (index.power * fuel.power))[:, None]
-    share = recipe.other_wanted * _grown(of_other, r) * on_other[:, None]
+    share = recipe.other_wanted * _grown(moved, r) * on_other[:, None]
     share = share + _placed(recipe.fuel_wanted * _grown(of_fuel, r_fuel) * on_fuel, nest.energy_goods, share)
     if gas_share is not None:
         share = share + _placed(gas_share * on_fuel, nest.gas_goods, share)
