@@ -11,9 +11,7 @@ from detente.equilibrium import Equilibrium
 from detente.nests import Substitution
 from detente.shock import Shock
 
-UNITY = (
-    1e-7  # elasticities this close to one are Cobb–Douglas here: quotients of rounding are worse than that
-)
+UNITY = 1e-6  # elasticities this close to one are taken by the second order here: quotients of rounding are worse than that
 
 
 def gaps(economy: Economy, shock: Shock, found: Equilibrium) -> dict[str, float]:
@@ -103,7 +101,9 @@ def power_mean(weights: NDArray, prices: NDArray, elasticity: ArrayLike) -> NDAr
     r = np.where(one, 1.0, 1 - elasticity)
     total = (weights * prices ** r[..., None]).sum(axis=-1)
     general = np.where(nothing, 1.0, np.where(nothing, 1.0, total) ** (1 / r))
-    return np.where(one, np.exp((weights * np.log(prices)).sum(axis=-1)), general)
+    middle = (weights * np.log(prices)).sum(axis=-1)
+    spread = (weights * (np.log(prices) - middle[..., None]) ** 2).sum(axis=-1)
+    return np.where(one, np.exp(middle + (1 - elasticity) / 2 * spread), general)
 
 
 def _split(
