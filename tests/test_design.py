@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from detente.errors import InputError
 from detente.plan import plan
 from tests import economies
 
-DIFFERENCES = 1e-6  # of the largest slope, of central differences with a step of 1e-4 on residuals of 1e-10
+DIFFERENCES = 1e-6  # of the largest slope, of central differences with a step of 1e-4 on residuals of 1e-12
 GRID = 1e-3  # of the largest loss on a grid of cuts
 LEAK = (
     1e-3  # of a flow that was banned: its effect is linear to this order, and far above the solver's residual
@@ -44,7 +45,8 @@ def found(of):
 # Slopes -----------------------------------------------------------------------------------------------------
 
 
-def test_slopes_are_those_of_whole_solves(of):
+def test_slopes_are_those_of_whole_solves(of, monkeypatch):
+    monkeypatch.setattr(design, "settle", partial(design.settle, tolerance=1e-12))
     cuts = np.linspace(0.05, 0.6, of.count)
     loss, cost = design.slopes(of, cuts)
     _, both = design.weighed(of, cuts, -1.0, 0.7)
