@@ -207,7 +207,7 @@ def solve_mixture(
     """
     made, parts = baseline_preconditioner(economy), []
     for begin in range(0, intensity.shape[-1], block):
-        count = len(intensity[0, begin : begin + block])
+        count = min(block, intensity.shape[-1] - begin)
         more = _recurring(count, block) - count
         filled = np.concatenate([np.arange(begin, begin + count), np.full(more, begin)])
         stack = with_own(mixture.at(intensity[:, filled]), _of(own, filled))

@@ -82,7 +82,8 @@ class Equilibrium(eqx.Module):
     use_price_change, use_spending [use, country, sector]: index and spending of producers and of final users, where each
     have an import mix of their own, else None; price_change is then the geometric mean by spending of the baseline.
     bindings: what came of each instrument; trouble: why one does not hold, or no equilibrium was found, where known.
-    result, residual (largest relative gap over all conditions), steps (outer), sweeps (passes over the trade matrix).
+    result, residual (largest relative gap over all conditions), steps (outer), sweeps (passes over the trade
+    matrix; where factors are stuck, directions, each of a few passes).
     """
 
     wage_change: Array

@@ -267,7 +267,7 @@ def _moves(value: Array, move: tuple, slope: Array, of_power: Callable[[Array], 
 
 
 class _Nest(NamedTuple):
-    """A power mean: its log, and Σ_j b_j exp(r p_j), by which shares in it follow without another exponential."""
+    """A power mean: its log, and Σ_j b_j exp(r p_j), which the shares in it are taken of."""
 
     log: Array
     power: Array
