@@ -20,13 +20,14 @@ import numpy as np
 
 from detente.cache import cache_folder
 from detente.economy import Economy
-from detente.response import EXACT, RANK, Preconditioner, Tail
+from detente.mending import KEPT, RANK
+from detente.response import EXACT, Preconditioner, Tail
 from detente.version import __version__
 
 PARTS = ("first_inverse", "second_inverse", "first_response", "second_response", "outer_step")
-TAIL = ("step", "across", "response", "first", "second", "weight", "basis", "mend")
+TAIL = ("step", "across", "response", "first", "second", "weight", "basis", "mend", "gap_basis", "gap_mend")
 WORTH_A_FILE = 1000  # countries × sectors below which computing is as quick as reading
-FILES = 12  # kept on disk, 4 MB each for the embedded world; the oldest go first
+FILES = 12  # kept on disk, up to 12 MB each for the embedded world; the oldest go first
 
 
 class _Kept(NamedTuple):
@@ -92,6 +93,7 @@ def _shapes(economy: Economy) -> dict[str, tuple[int, ...]]:
     if stuck and p == n:
         whole = n + n * s
         shapes += [square, (s, n, n), (n, s, n), square, square, (n, s), (whole, RANK), (RANK, RANK)]
+        shapes += [(KEPT, whole + 2 * n * s), (KEPT, KEPT)]
     return dict(zip(PARTS + TAIL, shapes, strict=False))
 
 

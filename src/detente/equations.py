@@ -258,6 +258,11 @@ def consumer_price(log_price: Array, situation: Situation) -> Array:
 def price_gap(log_price: Array, log_factor_price: Array, situation: Situation) -> Array:
     """Price indices that follow from the prices of inputs, less those prices: log points [country, sector]."""
     competitive = competitiveness(unit_cost(log_factor_price, log_price, situation), situation)
+    return price_gap_at(log_price, competitive, situation)
+
+
+def price_gap_at(log_price: Array, competitive: Array, situation: Situation) -> Array:
+    """The same where `competitiveness` [sector, exporter] is known."""
     producers = slice(situation.trade_weight.shape[2]) if by_use(situation) else slice(None)
     return price_index(market_access(competitive, situation, producers), situation) - log_price
 

@@ -10,12 +10,10 @@ An elasticity of one is the logarithmic (Cobb–Douglas) limit, met exactly and 
 and by the elasticities themselves, are continuous through it. With all elasticities at one this is Caliendo & Parro (2015);
 below one, inputs are complements as in Baqaee & Farhi (2024, Econometrica 92:2). Where η = ε = ξ energy is no nest.
 
-All prices are logs of ratios to the baseline. A power mean of them is log1p(r m)/r with m = Σ_j b_j expm1(r p_j)/r and
-r = 1 − elasticity: one matrix product, whatever the elasticity.
+All prices are logs of ratios to the baseline.
 """
 
 import dataclasses
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -29,9 +27,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from detente import numerics  # noqa: F401  (float64 before the first array)
 from detente.errors import InputError
+from detente.power_means import PowerMean, boxed, grown, power_mean
 
-LEAST = 1e-20  # the smallest power by which anything is divided
-NEAR = 1e-3  # below this the quotients are taken by their series, whose error is then under 1e-16
 KEYS = (
     "value_added",
     "energy",
@@ -208,121 +205,125 @@ def recipe(
     )
 
 
-def growth(x: Array) -> Array:
-    """expm1(x)/x, which is one at nil, smooth there in value and derivative."""
-    small = jnp.abs(x) < NEAR
-    safe = jnp.where(small, 1.0, x)
-    series = 1 + x / 2 * (1 + x / 3 * (1 + x / 4 * (1 + x / 5)))
-    return jnp.where(small, series, jnp.expm1(safe) / safe)
+class _Within(NamedTuple):
+    """What the derivatives of costs need besides `Costs`, each [country, user] or None where there is no nest.
 
-
-def decay(y: Array) -> Array:
-    """log1p(y)/y, which is one at nil, smooth there in value and derivative."""
-    small = jnp.abs(y) < NEAR
-    above = 1 + jnp.where(small, 1.0, y)  # rounded, and log(u)/(u − 1) is exact for the u it is given
-    series = 1 - y * (1 / 2 - y * (1 / 3 - y * (1 / 4 - y * (1 / 5 - y / 6))))
-    return jnp.where(small, series, jnp.log(above) / (above - 1))
-
-
-def _not_nil(r: Array) -> Array:
-    """r, or where it is so near nil that nothing depends on it, a number that can be divided by."""
-    return jnp.where(jnp.abs(r) < LEAST, LEAST, r)
-
-
-@jax.custom_jvp
-def boxed(log_price: Array, r: Array) -> Array:
-    """expm1(r p)/r: the transform whose weighted mean is taken."""
-    r = _not_nil(r)
-    return jnp.expm1(r * log_price) * (1 / r)
-
-
-@jax.custom_jvp
-def unboxed(mean: Array, r: Array) -> Array:
-    """log1p(r m)/r: back from the weighted mean to a log price."""
-    r = _not_nil(r)
-    return jnp.log1p(r * mean) * (1 / r)
-
-
-@partial(boxed.defjvp, symbolic_zeros=True)
-def _boxed_moves(at: tuple, move: tuple) -> tuple[Array, Array]:
-    (log_price, r), value = at, boxed(*at)
-    return value, _moves(value, move, 1 + r * value, lambda q: log_price * growth(q * log_price), r)
-
-
-@partial(unboxed.defjvp, symbolic_zeros=True)
-def _unboxed_moves(at: tuple, move: tuple) -> tuple[Array, Array]:
-    (mean, r), value = at, unboxed(*at)
-    return value, _moves(value, move, 1 / (1 + r * mean), lambda q: mean * decay(q * mean), r)
-
-
-def _moves(value: Array, move: tuple, slope: Array, of_power: Callable[[Array], Array], r: Array) -> Array:
-    """The derivative along `move`: by the first argument a slope; by r only where that moves, and smooth at nil."""
-    along, by_r = move
-    total = jnp.zeros_like(value)
-    if not isinstance(along, SymbolicZero):
-        total = total + slope * along
-    if not isinstance(by_r, SymbolicZero):
-        total = total + jax.jvp(of_power, (r,), (by_r,))[1]
-    return total
-
-
-class _Nest(NamedTuple):
-    """A power mean: its log, and Σ_j b_j exp(r p_j), which the shares in it are taken of."""
-
-    log: Array
-    power: Array
-
-
-def _mean(boxed_mean: Array, r: Array) -> _Nest:
-    return _Nest(unboxed(boxed_mean, r), 1 + r * boxed_mean)
-
-
-def _grown(log_price: Array, r: Array) -> Array:
-    """exp(r p), which by way of the boxed p would lose the digits of small shares."""
-    return jnp.exp(r * log_price)
-
-
-def costs(factor_price: Array, log_price: Array, v: Array, recipe: Recipe, nest: Substitution) -> Costs:
-    """Unit costs at these log prices of factors [country, user] and goods [country, good]; v is the value-added share.
-
-    A nest of two is centred on its second part, so that small shares of the first stay exact.
+    Powers of the nests of other goods, fuels and gases; energy's share in inputs; spending on gas by that on fuels.
     """
+
+    other: Array
+    fuel: Array | None = None
+    gas: Array | None = None
+    energy: Array | None = None
+    on_gas: Array | None = None
+
+
+@jax.custom_jvp
+def costs(factor_price: Array, log_price: Array, v: Array, recipe: Recipe, nest: Substitution) -> Costs:
+    """Unit costs at these log prices of factors [country, user] and goods [country, good]; v is the value-added share."""
+    return _costs(factor_price, log_price, v, recipe, nest)[0]
+
+
+def _costs(
+    factor_price: Array, log_price: Array, v: Array, recipe: Recipe, nest: Substitution
+) -> tuple[Costs, _Within]:
+    """A nest of two is centred on its second part, so that small shares of the first stay exact."""
     centre = lax.stop_gradient(log_price.mean(axis=1, keepdims=True))  # of which nothing depends
     moved = log_price - centre
     r_other, r_gas = 1 - nest.inputs, 1 - nest.gas_mix
-    r_top, r_energy, r_fuel = (1 - _of_users(x) for x in (nest.value_added, nest.energy, nest.energy_mix))
-    r_each = r_fuel if r_fuel.ndim == 0 else r_fuel[:, None]  # [1, 1, user]
-    other = _mean(jnp.einsum("njk,nj->nk", recipe.other, boxed(moved, r_other)), r_other)
-    inputs, log_inputs, on_energy = _Nest(other.log, jnp.ones_like(v)), centre + other.log, jnp.zeros_like(v)
+    r_top, r_energy, r_fuel, r_each = _powers(nest)
+    other = power_mean(jnp.einsum("njk,nj->nk", recipe.other, boxed(moved, r_other)), r_other)
+    inputs, log_inputs, on_energy = (
+        PowerMean(other.log, jnp.ones_like(v)),
+        centre + other.log,
+        jnp.zeros_like(v),
+    )
     on_gas, gas_scale = jnp.zeros_like(v), jnp.zeros((len(log_price), 0), log_price.dtype)
+    within = _Within(other.power)
     if nest.energy_goods:
         fuels = _weighted(recipe.fuel, boxed(moved[:, nest.energy_goods, None], r_each))
         if nest.gas_goods:
             about, typical = _about_gas(moved, nest)
-            gas = _mean(jnp.einsum("njk,nj->nk", recipe.gas, boxed(about, r_gas)), r_gas)
+            gas = power_mean(jnp.einsum("njk,nj->nk", recipe.gas, boxed(about, r_gas)), r_gas)
             log_gas = typical + gas.log
             fuels = fuels + recipe.gas_share * boxed(log_gas, r_fuel)
-            on_gas = recipe.gas_share * _grown(log_gas, r_fuel) / gas.power
-            gas_scale = _grown(about, r_gas)
-        fuel = _mean(fuels, r_fuel)
+            on_gas = recipe.gas_share * grown(log_gas, r_fuel) / gas.power
+            gas_scale = grown(about, r_gas)
+            within = within._replace(gas=gas.power, on_gas=on_gas)
+        fuel = power_mean(fuels, r_fuel)
         ratio = fuel.log - other.log
-        inputs = _mean(recipe.energy_share * boxed(ratio, r_energy), r_energy)
+        inputs = power_mean(recipe.energy_share * boxed(ratio, r_energy), r_energy)
         log_inputs = log_inputs + inputs.log
-        on_energy = recipe.energy_share * _grown(ratio, r_energy) / fuel.power
+        energy = recipe.energy_share * grown(ratio, r_energy)
+        on_energy = energy / fuel.power
+        within = within._replace(fuel=fuel.power, energy=energy / inputs.power)
     dearer = factor_price - log_inputs
-    top = _mean(v * boxed(dearer, r_top), r_top)
+    top = power_mean(v * boxed(dearer, r_top), r_top)
     shared = (1 - v) / (top.power * inputs.power)
     on_fuel = shared * on_energy
-    return Costs(
+    found = Costs(
         log_inputs + top.log,
-        _grown(dearer, r_top) / top.power,
+        grown(dearer, r_top) / top.power,
         shared * (1 - recipe.energy_share) / other.power,
         on_fuel,
         on_fuel * on_gas,
-        _grown(moved, r_other),
-        _grown(moved[:, nest.energy_goods, None], r_each),
+        grown(moved, r_other),
+        grown(moved[:, nest.energy_goods, None], r_each),
         gas_scale,
     )
+    return found, within
+
+
+@partial(costs.defjvp, symbolic_zeros=True)
+def _costs_move(at: tuple, move: tuple) -> tuple[Costs, Costs]:
+    """Along prices by Shephard's lemma: every nest's price moves by its shares, and shares by what becomes dearer."""
+    if not all(isinstance(leaf, SymbolicZero) for leaf in jax.tree.leaves(move[2:], is_leaf=_still)):
+        given = jax.tree.map(_instance, move, at, is_leaf=_still)
+        return jax.jvp(lambda *each: _costs(*each)[0], at, given)
+    (_, _, v, recipe, nest), (earned, dearer) = at, map(_instance, move[:2], at[:2])
+    now, within = _costs(*at)
+    r_top, r_energy, r_fuel, r_each = _powers(nest)
+    r_other, r_gas = 1 - nest.inputs, 1 - nest.gas_mix
+    of_fuel, of_gas = dearer[:, nest.energy_goods, None], dearer[:, nest.gas_goods]
+    spent = jnp.einsum("njk,nj->nk", recipe.other, now.other_scale * dearer)
+    other = inputs = spent / within.other
+    input_cost = now.other * spent
+    fuel = gas = jnp.zeros_like(other)
+    if within.fuel is not None and within.energy is not None:
+        spent = _weighted(recipe.fuel, now.fuel_scale * of_fuel)
+        if within.gas is not None and within.on_gas is not None:
+            on_gas = jnp.einsum("njk,nj->nk", recipe.gas, now.gas_scale * of_gas)
+            spent, gas = spent + within.on_gas * on_gas, on_gas / within.gas
+        fuel, input_cost = spent / within.fuel, input_cost + now.fuel * spent
+        inputs = other + within.energy * (fuel - other)
+    cost = v * now.value_added * earned + input_cost
+    on_inputs = r_top * (inputs - cost)
+    on_fuel = on_inputs + r_energy * (fuel - inputs)
+    moved = Costs(
+        cost,
+        now.value_added * r_top * (earned - cost),
+        now.other * (on_inputs + r_energy * (other - inputs) - r_other * other),
+        now.fuel * (on_fuel - r_fuel * fuel),
+        now.gas * (on_fuel + r_fuel * (gas - fuel) - r_gas * gas),
+        now.other_scale * r_other * dearer,
+        now.fuel_scale * r_each * of_fuel,
+        now.gas_scale * r_gas * of_gas,
+    )
+    return now, moved
+
+
+def _still(leaf: object) -> bool:
+    return isinstance(leaf, SymbolicZero)
+
+
+def _instance(leaf: Array | SymbolicZero, like: Array) -> Array:
+    return jnp.zeros_like(like) if isinstance(leaf, SymbolicZero) else leaf
+
+
+def _powers(nest: Substitution) -> tuple[Array, Array, Array, Array]:
+    """One less the elasticities at the top, of energy, and of fuels by user and by [1, 1, user]."""
+    r_top, r_energy, r_fuel = (1 - _of_users(x) for x in (nest.value_added, nest.energy, nest.energy_mix))
+    return r_top, r_energy, r_fuel, r_fuel if r_fuel.ndim == 0 else r_fuel[:, None]
 
 
 def _of_users(elasticity: Array) -> Array:
@@ -391,27 +392,27 @@ def _wants(log_price: Array, recipe: Recipe, nest: Substitution) -> tuple[Array,
     centre = lax.stop_gradient(jnp.sum(log_price * recipe.other_wanted, axis=1, keepdims=True))
     moved = log_price - centre
     r, r_fuel, r_gas = 1 - nest.consumption, 1 - nest.consumption_mix, 1 - nest.gas_mix
-    other = _mean(jnp.sum(recipe.other_wanted * boxed(moved, r), axis=1), r)
+    other = power_mean(jnp.sum(recipe.other_wanted * boxed(moved, r), axis=1), r)
     if not nest.energy_goods:
-        share = recipe.other_wanted * _grown(moved, r) / other.power[:, None]
+        share = recipe.other_wanted * grown(moved, r) / other.power[:, None]
         return centre[:, 0] + other.log, share
     of_fuel = moved[:, nest.energy_goods]
     fuels = jnp.sum(recipe.fuel_wanted * boxed(of_fuel, r_fuel), axis=1)
     gas_share = None
     if nest.gas_goods:
         about, typical = _about_gas(moved, nest)
-        gas = _mean(jnp.sum(recipe.gas_wanted * boxed(about, r_gas), axis=1), r_gas)
+        gas = power_mean(jnp.sum(recipe.gas_wanted * boxed(about, r_gas), axis=1), r_gas)
         log_gas = typical[:, 0] + gas.log
         fuels = fuels + recipe.gas_in_wanted * boxed(log_gas, r_fuel)
-        part = recipe.gas_in_wanted * _grown(log_gas, r_fuel) / gas.power
-        gas_share = recipe.gas_wanted * _grown(about, r_gas) * part[:, None]
-    fuel, r_energy = _mean(fuels, r_fuel), 1 - nest.consumption_energy
+        part = recipe.gas_in_wanted * grown(log_gas, r_fuel) / gas.power
+        gas_share = recipe.gas_wanted * grown(about, r_gas) * part[:, None]
+    fuel, r_energy = power_mean(fuels, r_fuel), 1 - nest.consumption_energy
     ratio = fuel.log - other.log
-    index = _mean(recipe.energy_wanted * boxed(ratio, r_energy), r_energy)
+    index = power_mean(recipe.energy_wanted * boxed(ratio, r_energy), r_energy)
     on_other = (1 - recipe.energy_wanted) / (index.power * other.power)
-    on_fuel = (recipe.energy_wanted * _grown(ratio, r_energy) / (index.power * fuel.power))[:, None]
-    share = recipe.other_wanted * _grown(moved, r) * on_other[:, None]
-    share = share + _placed(recipe.fuel_wanted * _grown(of_fuel, r_fuel) * on_fuel, nest.energy_goods, share)
+    on_fuel = (recipe.energy_wanted * grown(ratio, r_energy) / (index.power * fuel.power))[:, None]
+    share = recipe.other_wanted * grown(moved, r) * on_other[:, None]
+    share = share + _placed(recipe.fuel_wanted * grown(of_fuel, r_fuel) * on_fuel, nest.energy_goods, share)
     if gas_share is not None:
         share = share + _placed(gas_share * on_fuel, nest.gas_goods, share)
     return centre[:, 0] + other.log + index.log, share

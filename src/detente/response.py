@@ -2,8 +2,7 @@
 
 The unknowns are an outer vector u and two long inner blocks x and y, whose gaps depend on each other in a triangle:
 g_x(x; u), g_y(y; x, u) and g_u(u, x, y). Where u is short its whole Jacobian is computed; where it has a long tail, rows
-of the tail are, and subspace iteration finds the directions in which steps built of these fail (deflation: Nicolaides 1987,
-SIAM Journal on Numerical Analysis 24:2).
+and columns of the tail are, and `detente.mending` finds the directions in which steps built of these fail.
 """
 
 from collections.abc import Callable
@@ -20,8 +19,6 @@ EXACT = 700  # outer unknowns up to which the model should ask for their whole J
 RESPONSE_ACCURACY = 1e-7  # of the linear responses: they steer the search, the gaps decide
 ROUGH_ACCURACY = 1e-4  # of those in single precision
 RESPONSE_LIMIT = 200
-RANK = 60  # directions in which steps built of rows are mended
-SUBSPACE_STEPS = 3  # of the iteration that finds them
 
 Gap = Callable[[Array], Array]
 
@@ -53,6 +50,10 @@ class System(Protocol):
         """The outer unknowns, shifted onto the numéraire."""
         ...
 
+    def rescale(self, outer: Array, first: Array, second: Array) -> tuple[Array, Array, Array]:
+        """The same with both blocks in step."""
+        ...
+
 
 class Rows(NamedTuple):
     """What the model knows of the outer unknowns beyond the head, [m, k].
@@ -74,8 +75,9 @@ class Tail(eqx.Module):
 
     With rows J_r and columns J_c that share the diagonal D, the Jacobian is J_r D⁻¹ J_c but for what an unknown does to
     others by way of both. step [m, k, k]: −J_r⁻¹; across [k, m, m]: J_c⁻¹ D; response [m, k, h]: how the solved tail moves
-    with the head; first, second, weight: see `Rows`. basis [h + m k, r]: directions in which steps built of these
-    contract least; mend [r, r]: what is missing there.
+    with the head; first, second, weight: see `Rows`. basis [h + m k, r]: outer directions in which steps built of these
+    contract least; mend [r, r]: what is missing there. gap_basis [r, h + 3 m k], gap_mend [r, r]: the same of the gaps of
+    all unknowns, outer, first and second, that one pass leaves.
     """
 
     step: Array
@@ -86,6 +88,8 @@ class Tail(eqx.Module):
     weight: Array
     basis: Array
     mend: Array
+    gap_basis: Array
+    gap_mend: Array
 
 
 class Preconditioner(eqx.Module):
@@ -107,10 +111,10 @@ class Preconditioner(eqx.Module):
     tail: Tail | None = None
 
     def move(self, gap: Array) -> Array:
-        """The outer step that this gap asks for."""
+        """The outer step that this gap asks for, the inner blocks being solved."""
         if self.tail is None:
             return self.outer_step.astype(gap.dtype) @ gap
-        made = _rough_move(gap.astype(self.tail.basis.dtype)[:, None], self.outer_step, self.tail)[:, 0]
+        made = rough_move(gap.astype(self.tail.basis.dtype)[:, None], self.outer_step, self.tail)[:, 0]
         made = made + self.tail.basis @ (self.tail.mend @ (made @ self.tail.basis))
         return made.astype(gap.dtype)
 
@@ -133,7 +137,7 @@ class Preconditioner(eqx.Module):
         return moved, other
 
 
-def _rough_move(gaps: Array, outer_step: Array, tail: Tail) -> Array:
+def rough_move(gaps: Array, outer_step: Array, tail: Tail) -> Array:
     """Steps for gaps [h + m k, any] by elimination of the head, with rows that do not see each other."""
     h, shape = outer_step.shape[0], tail.weight.shape
     below = gaps[h:].reshape(*shape, -1)
@@ -173,7 +177,7 @@ def linear_response(
     size, h = point[0].size, len(pin)
     whole = size <= EXACT
     directions = jnp.eye(size if whole else h, size)
-    first, second, columns = _responses(system, point, first_inverse, second_inverse, directions)
+    first, second, columns = responses(system, point, first_inverse, second_inverse, directions)
     jacobian = np.array(columns)
     jacobian[:h, :h] -= pin
     if whole:
@@ -187,9 +191,14 @@ def linear_response(
         response = np.einsum("nkl,nlh->nkh", row_step, below, optimize=True)
         response = np.einsum("knm,mkh->nkh", across, response, optimize=True)
         step = -np.linalg.inv(jacobian[:h] + np.einsum("nk,nkh->nh", known.weight, response - below))
-        parts = row_step, across, response, *known[1:4], np.zeros((size, 0)), np.zeros((0, 0))
-        tail = Tail(*(jnp.asarray(part, jnp.float32) for part in parts))
-        tail = _mended(system, point, (first_inverse, second_inverse), pin, jnp.asarray(step), tail)
+        parts = row_step, across, response, *known[1:4]
+        none = (
+            np.zeros((size, 0)),
+            np.zeros((0, 0)),
+            np.zeros((0, sum(part.size for part in point))),
+            np.zeros((0, 0)),
+        )
+        tail = Tail(*(jnp.asarray(part, jnp.float32) for part in (*parts, *none)))
     return Preconditioner(
         first_inverse=first_inverse.astype(jnp.float32),
         second_inverse=second_inverse.astype(jnp.float32),
@@ -209,40 +218,8 @@ def _across(known: Rows) -> NDArray:
     return np.linalg.solve(columns, own[:, :, None] * np.eye(len(at)))
 
 
-def _mended(
-    system: System,
-    point: tuple[Array, Array, Array],
-    inverses: tuple[Array, Array],
-    pin: NDArray,
-    step: Array,
-    tail: Tail,
-) -> Tail:
-    """The tail with the leading eigenspace of what rough steps leave of an error, found by subspace iteration.
-
-    With R = I + M J for rough steps M and R Q ≈ Q H, steps (I + Q ((I − H)⁻¹ − I) Qᵀ) M leave nothing of errors in Q.
-    """
-    single, at, solved = jax.tree.map(
-        lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf,
-        (system, point, inverses),
-    )
-    size, h = at[0].size, len(pin)
-    rank = min(RANK, size - h)
-    left_over = np.random.default_rng(0).standard_normal((size, rank))
-    basis = left_over
-    for _ in range(SUBSPACE_STEPS + 1):
-        basis = np.linalg.qr(left_over)[0].astype(np.float32)
-        columns = _responses(single, at, *solved, jnp.asarray(basis.T))[2]
-        columns = columns.at[:h].add(-jnp.asarray(pin, jnp.float32) @ basis[:h])
-        left_over = basis + np.asarray(_rough_move(columns, step, tail))
-    inside = basis.T.astype(np.float64) @ left_over
-    mend = np.linalg.inv(np.eye(rank) - inside) - np.eye(rank)
-    return eqx.tree_at(
-        lambda t: (t.basis, t.mend), tail, (jnp.asarray(basis), jnp.asarray(mend, jnp.float32))
-    )
-
-
 @jax.jit
-def _responses(
+def responses(
     system: System,
     point: tuple[Array, Array, Array],
     first_inverse: Array,

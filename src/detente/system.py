@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from detente import equations, nests
 from detente.economy import Economy
 from detente.errors import InputError
+from detente.mending import mended
 from detente.response import EXACT, Gap, Preconditioner, Rows, linear_response
-from detente.terms import Situation, Unknowns
+from detente.terms import Market, Situation, Unknowns
 
 Point = tuple[Array, Array, Array]  # outer unknowns, log P̂, X' with the uses of a country side by side
 
@@ -69,6 +70,11 @@ class TradeSystem(eqx.Module):
 
     def later_gaps(self, first: Array, outer: Array) -> Callable[[Array], tuple[Array, Array]]:
         """Both of these at given factor prices and prices, as functions of spending."""
+        return self._later_gaps(first, outer)[0]
+
+    def _later_gaps(
+        self, first: Array, outer: Array
+    ) -> tuple[Callable[[Array], tuple[Array, Array]], Market]:
         log_wage, log_premium = self.split(outer)
         at = equations.market(log_wage, first, self.situation, log_premium)
 
@@ -81,19 +87,29 @@ class TradeSystem(eqx.Module):
                 gap = jnp.concatenate([gap, premium.ravel()])
             return self.by_country(result.spending - bought), gap
 
-        return gaps
+        return gaps, at
 
     def gaps(self, outer: Array, first: Array, second: Array) -> Point:
         """The outer gap and those of both blocks at one point."""
-        own, others = self.later_gaps(first, outer)(second)
-        return others, self.first_gap(outer)(first), own
+        later, at = self._later_gaps(first, outer)
+        own, others = later(second)
+        return others, equations.price_gap_at(first, at.competitive, self.situation), own
 
     def normalise(self, outer: Array) -> Array:
         """Numéraire: factor income of the world (of each closed group of countries) stays at its baseline."""
+        return self._shifted(outer)[0]
+
+    def rescale(self, outer: Array, first: Array, second: Array) -> Point:
+        """The same with prices and spending in step: equations are homogeneous, but for what is given in the numéraire."""
+        shifted, shift = self._shifted(outer)
+        return shifted, first + shift[:, None], second * jnp.exp(shift)[:, None]
+
+    def _shifted(self, outer: Array) -> tuple[Array, Array]:
         log_wage, log_premium = self.split(outer)
         earned = self.component @ equations.factor_income(log_wage, log_premium, self.situation)
-        log_wage = log_wage - jnp.log(earned / self.component_income)
-        return log_wage if log_premium is None else jnp.concatenate([log_wage, log_premium.ravel()])
+        shift = -jnp.log(earned / self.component_income)
+        log_wage = log_wage + shift
+        return (log_wage if log_premium is None else jnp.concatenate([log_wage, log_premium.ravel()])), shift
 
 
 def system(at: Situation, label: NDArray) -> TradeSystem:
@@ -139,7 +155,7 @@ def preconditioner(of: TradeSystem, point: Point) -> Preconditioner:
     linked = np.asarray(of.component)
     pin = linked * earned / (linked @ earned)[:, None]
     inverses = jnp.asarray(prices), jnp.asarray(sales)
-    return linear_response(of, point, *inverses, pin, lambda: _rows(of, point))
+    return mended(of, point, pin, linear_response(of, point, *inverses, pin, lambda: _rows(of, point)))
 
 
 @jax.jit

@@ -10,31 +10,30 @@ answer, and less sturdy.
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from detente.response import Preconditioner, System, apply_blocks, keep_positive
+from detente.mending import Point, a_pass, ends, single
+from detente.response import Preconditioner, System, keep_positive
 from detente.solver import LARGEST_STEP
 
-DIRECTIONS = 12  # at most in a step
+DIRECTIONS = 10  # at most in a step
 LOOSEST, TIGHTEST = 0.1, 1e-3  # of the largest gap, what a step may leave of its linear equations
 ENOUGH = 0.3  # of the tolerance, which nothing need be closer than
-
-Point = tuple[Array, Array, Array]
-_Tree = TypeVar("_Tree")
+NEAR = 0.05  # the largest gap from which a step may end where double precision tells the gap
 
 
 class Progress(NamedTuple):
-    """Where the search stands: the point, the gaps there, the largest of them, and counts of steps without gain, of steps,
-    and of directions."""
+    """Where the search stands: the point, the gaps there and the largest of them, if known, and counts of steps without
+    gain, of steps, and of directions. Where they are not known, gap is that of the point before."""
 
     point: Point
     gaps: Point
     gap: Array
+    known: Array
     best_gap: Array
     since_best: Array
     steps: Array
@@ -53,67 +52,27 @@ class _Solve(NamedTuple):
     count: Array
 
 
-def _single(tree: _Tree) -> _Tree:
-    """The same in single precision."""
-    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf, tree)
-
-
-def _ends(second: Array, like: Point) -> tuple[Callable[..., Array], Callable[[Array], Point]]:
-    """How the parts of a point are put end to end, the second block relative to `second`, and taken apart again."""
-    scale = jnp.where(second == 0, 1.0, second)
-    shapes = [part.shape for part in like]
-    ends = like[0].size, like[0].size + like[1].size
-
-    def joined(outer: Array, first: Array, second: Array) -> Array:
-        return jnp.concatenate([outer, first.ravel(), (second / scale).ravel()])
-
-    def parted(whole: Array) -> Point:
-        head, middle, tail = whole[: ends[0]], whole[ends[0] : ends[1]], whole[ends[1] :]
-        return head, middle.reshape(shapes[1]), scale * tail.reshape(shapes[2])
-
-    return joined, parted
-
-
 def _largest(gaps: Point, second: Array) -> Array:
     """The largest relative gap; the second block's are relative to the block itself."""
     ratio = gaps[2] / jnp.where(second == 0, 1.0, second)
     return jnp.max(jnp.stack([jnp.max(jnp.abs(each)) for each in (gaps[0], gaps[1], ratio)]))
 
 
-def _sweep(
-    system: System, at: Point, linear: Callable[..., Point], by: Preconditioner
-) -> Callable[[Point], Point]:
-    """What gaps at a point ask for: the inner blocks by sweeps, then an outer move that carries them along."""
-    outer, first, second = at
-    _, alone = jax.linearize(system.second_gap(first, outer), second)  # the same as `linear` has, and cheaper
-    still, none = jnp.zeros_like(outer), jnp.zeros_like(second)
-
-    def asked(gaps: Point) -> Point:
-        x = apply_blocks(by.first_inverse, gaps[1])
-        x = x + apply_blocks(by.first_inverse, gaps[1] + linear(still, x, none)[1])
-        left = gaps[2] + linear(still, x, none)[2]
-        y = apply_blocks(by.second_inverse, left)
-        y = y + apply_blocks(by.second_inverse, left + alone(y))
-        u = by.move(gaps[0] + linear(still, x, y)[0])
-        return (u, *by.respond(x, y, u))
-
-    return asked
-
-
 def _step(
-    rough: System, point: Point, gaps: Point, by: Preconditioner, unit: Array, goal: Array
+    rough: System, at: Point, linear: Callable[..., Point], gaps: Point, by: Preconditioner, goal: Array
 ) -> tuple[Point, Array]:
-    """The Newton step from a point with these gaps, and the directions that it took.
+    """The Newton step from a point with these gaps, which moves change by `linear`, and the directions that it took.
 
-    What moves do to gaps is linear, and of `rough`. goal: what may be left, as a part of `unit`.
+    All in single precision. goal: what may be left, as a part of the largest gap, which is one.
     """
-    at = _single(point)
-    joined, parted = _ends(at[2], at)
-    _, linear = jax.linearize(rough.gaps, *at)
-    asked = _sweep(rough, at, linear, by)
+    joined, parted = ends(at[2], at)
+    asked = a_pass(rough, at, linear, by)
+    assert by.tail is not None
+    basis, mend = by.tail.gap_basis, by.tail.gap_mend
 
     def step(state: _Solve) -> _Solve:
-        direction, k = joined(*asked(parted(state.left))), state.count
+        mended = state.left + (mend @ (basis @ state.left)) @ basis
+        direction, k = joined(*asked(parted(mended))), state.count
         closed = -joined(*linear(*parted(direction)))
         known = state.closed @ closed
         closed = closed - known @ state.closed
@@ -134,12 +93,11 @@ def _step(
     def unfinished(state: _Solve) -> Array:
         return (jnp.max(jnp.abs(state.left)) > goal) & (state.count < DIRECTIONS)
 
-    left = joined(*_single(jax.tree.map(lambda each: each / unit, gaps)))
+    left = joined(*gaps)
     rows = jnp.zeros((DIRECTIONS, left.size), left.dtype)
     small = jnp.zeros((DIRECTIONS, DIRECTIONS), left.dtype)
     end = lax.while_loop(unfinished, step, _Solve(left, rows, rows, small, small[0], jnp.int32(0)))
-    moves = (end.taken @ end.combination) @ end.directions
-    return parted(moves.astype(unit.dtype) * unit), end.count
+    return parted((end.taken @ end.combination) @ end.directions), end.count
 
 
 @partial(jax.jit, static_argnames=("max_steps", "patience"))
@@ -155,34 +113,42 @@ def solve_together(
 
     Returns the last state with the gap it measured; the caller decides what a large gap means.
     """
-    rough = _single(system)
+    rough = single(system)
 
     def step(state: Progress) -> Progress:
         outer, first, second = state.point
-        goal = jnp.maximum(jnp.clip(state.gap, TIGHTEST, LOOSEST), ENOUGH * tolerance / state.gap)
-        move, count = _step(rough, state.point, state.gaps, preconditioner, state.gap, goal)
+        at = single(state.point)
+        seen, linear = jax.linearize(rough.gaps, *at)
+        gap = jnp.where(state.known, state.gap, _largest(seen, at[2]).astype(outer.dtype))
+        gaps = jax.tree.map(lambda here, there: jnp.where(state.known, here, there) / gap, state.gaps, seen)
+        goal = jnp.maximum(jnp.clip(gap, TIGHTEST, LOOSEST), ENOUGH * tolerance / gap)
+        move, count = _step(rough, at, linear, single(gaps), preconditioner, goal)
+        move = jax.tree.map(lambda each: each.astype(outer.dtype) * gap, move)
         part = jnp.minimum(1.0, LARGEST_STEP / jnp.max(jnp.abs(move[0])))
-        to = outer + part * move[0]
-        there = system.normalise(to)
-        inner = preconditioner.respond(first + part * move[1], second + part * move[2], there - to)
-        point = there, inner[0], keep_positive(inner[1], second)
-        gaps = system.gaps(*point)
-        gap = _largest(gaps, point[2])
-        improved = gap < 0.9 * state.best_gap
+        to = system.rescale(outer + part * move[0], first + part * move[1], second + part * move[2])
+        point = (*to[:2], keep_positive(to[2], second))
+        improved, known = gap < 0.9 * state.best_gap, gap < NEAR
+        gaps, left = lax.cond(known, measured, lambda _: (state.gaps, gap), point)
         return Progress(
             point,
             gaps,
-            gap,
+            left,
+            known,
             best_gap=jnp.where(improved, gap, state.best_gap),
             since_best=jnp.where(improved, 0, state.since_best + 1),
             steps=state.steps + 1,
             sweeps=state.sweeps + count,
         )
 
+    def measured(point: Point) -> tuple[Point, Array]:
+        gaps = system.gaps(*point)
+        return gaps, _largest(gaps, point[2])
+
     def unfinished(state: Progress) -> Array:
-        going = (state.gap > tolerance) & jnp.isfinite(state.gap)
+        going = ~(state.known & (state.gap <= tolerance)) & jnp.isfinite(state.gap)
         return going & (state.steps < max_steps) & (state.since_best < patience)
 
-    gaps, none = system.gaps(*start), jnp.int32(0)
-    gap = _largest(gaps, start[2])
-    return lax.while_loop(unfinished, step, Progress(start, gaps, gap, gap, none, none, none))
+    (gaps, gap), none = measured(start), jnp.int32(0)
+    unknown = jnp.full_like(gap, jnp.inf)
+    begin = Progress(start, gaps, gap, jnp.asarray(True), unknown, none, none, none)
+    return lax.while_loop(unfinished, step, begin)
