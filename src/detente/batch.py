@@ -29,9 +29,10 @@ from detente.stack import ALIKE, Mixture, Shape, Stack, stacked, with_fields, wi
 from detente.system import Point, TradeSystem, residual, start, system
 from detente.terms import Situation
 from detente.together import solve_together
-from detente.trailing import along_last
+from detente.trailing import along_last, one_by_one
 
 BLOCK = 32  # scenarios side by side; more of them fall out of the processor's cache
+FEW = 8  # scenarios up to which one after the other is quicker; where factors are stuck it is for any number, on a CPU
 COUNTRY = (
     "real_income_change", "income", "consumer_price_change", "wage_change", "deficit", "foreign_income",
     "tariff_revenue", "export_tax_revenue", "rent", "margin_income",
@@ -350,7 +351,10 @@ def _solved(
         known = derived(of.unknowns(point), of.situation, income, final)
         return {name: known[name] for name in names}, residual(point, of), steps, sweeps
 
-    return along_last(one, (has_axis, axes[1], False))(of, begin, made)
+    marks = has_axis, (axes[1],) * len(begin), False
+    size = next(leaf.shape[-1] for leaf, mark in zip(jax.tree.leaves(of), axes[0], strict=True) if mark)
+    apart = size <= FEW or (made.tail is not None and jax.default_backend() == "cpu")
+    return (one_by_one if apart else along_last)(one, marks)(of, begin, made)
 
 
 def _merged(

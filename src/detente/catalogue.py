@@ -4,11 +4,8 @@ One YAML file a sender, in `detente/data/measures`; the form is `data/measure.sc
 docs/measures.md. What does not say its date, source, legal basis and lift rule does not load.
 """
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -16,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from detente import labels, yaml_file
-from detente.cache import cache_folder
 from detente.errors import InputError, unknown_name
 from detente.law import (
     IN_FORCE,
@@ -32,7 +28,6 @@ from detente.law import (
     as_date,
     check_history,
 )
-from detente.version import __version__
 
 SHIPPED = labels.DATA / "measures"
 STALE = timedelta(days=183)
@@ -215,13 +210,6 @@ def _check_sectors(names: tuple[str, ...]) -> None:
         labels.resolve_sectors(list(names), list(labels.sectors()))
 
 
-def _seen(text: str, rules: Mapping[str, Any]) -> Path | None:
-    """The mark that this text has passed this schema; None where nothing can be kept."""
-    folder = cache_folder("checked")
-    digest = hashlib.sha256(f"{__version__}\n{json.dumps(rules, sort_keys=True)}\n{text}".encode())
-    return None if folder is None else folder / digest.hexdigest()
-
-
 class _File:
     """One file: its plain content, and places in it for messages."""
 
@@ -230,12 +218,7 @@ class _File:
         text = yaml_file.read_text(path, "measure")
         self.content, self.tree = yaml_file.parse(text, self.name, "measure", dates_as_text=True)
         rules = yaml_file.schema(labels.DATA / "measure.schema.json")
-        seen = _seen(text, rules)
-        if seen is None or not seen.exists():  # the same text under the same schema need not be checked again
-            yaml_file.check(self.content, self.tree, rules, self.place, model="a shipped measure")
-            if seen is not None:
-                with suppress(OSError):
-                    seen.touch()
+        yaml_file.check(self.content, self.tree, rules, self.place, model="a shipped measure")
         self._refuse(("sender",), lambda: _countries((self.content["sender"],)))
 
     def place(self, path: Sequence[str | int]) -> str:

@@ -4,6 +4,7 @@ Nothing heavy is imported until a command needs it, so that `detente --help` ans
 Exit codes: 0 done; 2 input that cannot be used; 3 no equilibrium.
 """
 
+import gc
 import json
 import os
 import sys
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from detente.replication import Nafta
     from detente.scenario import Scenario
     from detente.world import World
+
+UNCOLLECTED = (
+    100_000  # new objects before cycles among them are looked for: most of what a command makes lives on
+)
 
 app = typer.Typer(
     name="detente",
@@ -370,6 +375,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without − or ≈ shows ? instead of failing
+    gc.set_threshold(UNCOLLECTED)
     try:
         app()
     except DetenteError as problem:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import root_scalar
 
 from detente.economy import Economy
 from detente.nests import Substitution
@@ -62,6 +61,8 @@ def scale_for(economy: Economy, goods: tuple[int, ...], wanted: float) -> float:
         return 0.0
     if above(MOST) <= 0:
         return MOST
+    from scipy.optimize import root_scalar  # a quarter of a second that few commands need
+
     return float(root_scalar(above, bracket=(0.0, MOST), xtol=CLOSE).root)
 
 

@@ -5,7 +5,6 @@ Where all paths fit into one frame, only what measures touch is worked out (`det
 
 from collections.abc import Sequence
 
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,11 +59,11 @@ class Lane:
         n, s = self.frame.economies[0].spending.shape
         base = np.zeros((n, 1)), np.zeros((n, s, 1)), np.asarray(self.frame.economies[0].spending)[..., None]
         if self.last is None:
-            return tuple(jnp.asarray(np.repeat(each, paths, axis=-1)) for each in base)  # pyright: ignore[reportReturnType]
+            return tuple(np.repeat(each, paths, axis=-1) for each in base)  # pyright: ignore[reportReturnType]
         wage, price, spending = (self.last[name] for name in POINT)
         there = np.isfinite(wage).all(axis=0)
         ends = np.log(wage), np.log(price), spending
-        return tuple(jnp.asarray(np.where(there, x, b)) for x, b in zip(ends, base, strict=True))  # pyright: ignore[reportReturnType]
+        return tuple(np.where(there, x, b) for x, b in zip(ends, base, strict=True))  # pyright: ignore[reportReturnType]
 
 
 def lane_of(

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
-from scipy.linalg import schur
 
 from detente.response import Preconditioner, System, apply_blocks, responses, rough_move
 
@@ -111,6 +110,8 @@ def _eigenspace(
         image = left_over(basis)
     inside = basis.T.astype(np.float64) @ image
     if kept < RANK:
+        from scipy.linalg import schur
+
         most = np.sort(np.abs(np.linalg.eigvals(inside)))[-kept - 1] * (1 + 1e-9)
         inside, turn, *found = schur(inside, sort=lambda re, im: np.hypot(re, im) > most)
         found = int(found[0])

@@ -49,6 +49,26 @@ def along_last(function: Callable[..., Any], has_axis: Any) -> Callable[..., Any
     return call
 
 
+def one_by_one(function: Callable[..., Any], has_axis: Any) -> Callable[..., Any]:
+    """The same as `along_last`, each scenario after the other: quicker where they are few."""
+
+    def call(*args: Any) -> Any:
+        leaves, tree = jax.tree.flatten(args)
+        flags = _flags(has_axis, args)
+        size = next(leaf.shape[-1] for leaf, flag in zip(leaves, flags, strict=True) if flag)
+
+        def at(k: Array) -> Any:
+            own = [
+                lax.dynamic_index_in_dim(leaf, k, axis=-1, keepdims=False) if flag else leaf
+                for leaf, flag in zip(leaves, flags, strict=True)
+            ]
+            return function(*jax.tree.unflatten(tree, own))
+
+        return jax.tree.map(lambda found: jnp.moveaxis(found, 0, -1), lax.map(at, jnp.arange(size)))
+
+    return call
+
+
 def _flags(has_axis: Any, args: Any) -> list[bool]:
     flags: list[bool] = []
     jax.tree.map(lambda flag, part: flags.extend([flag] * len(jax.tree.leaves(part))), tuple(has_axis), args)

@@ -5,17 +5,21 @@ file, the line, what was found and how to mend it. A schema's `description` besi
 what the message then says was expected.
 """
 
+import hashlib
 import json
 import re
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
 
+from detente.cache import cache_folder
 from detente.errors import InputError, unknown_name
+from detente.version import __version__
 
 BOOL = "tag:yaml.org,2002:bool"
 DATE = "tag:yaml.org,2002:timestamp"
@@ -111,9 +115,12 @@ def check(
 ) -> None:
     """Raises `InputError` for the first place in the file that does not fit the schema `rules`.
 
-    `place` puts a path into words, `kinds` adds words for types to the usual ones, and `model` names what to
-    compare with.
+    What has passed once is not checked again, in this process or a later one. `place` puts a path into words, `kinds` adds
+    words for types to the usual ones, and `model` names what to compare with.
     """
+    passed = _passed(content, rules)
+    if passed is not None and passed.exists():
+        return
     from jsonschema import Draft202012Validator
 
     errors = list(Draft202012Validator(rules).iter_errors(content))
@@ -129,6 +136,16 @@ def check(
     if found:
         _, path, error = min(found, key=lambda entry: entry[0])
         raise InputError(f"{place(path)}: {_explain(error, path, KINDS | dict(kinds or {}), model)}")
+    if passed is not None:
+        with suppress(OSError):
+            passed.touch()
+
+
+def _passed(content: Any, rules: Mapping[str, Any]) -> Path | None:
+    """The mark that this content has passed this schema; None where nothing can be kept."""
+    folder = cache_folder("checked")
+    told = f"{__version__}\n{json.dumps(rules, sort_keys=True)}\n{content!r}"
+    return None if folder is None else folder / hashlib.sha256(told.encode()).hexdigest()
 
 
 def _refuse_repeated_keys(tree: yaml.Node | None, name: str, entry: str) -> None:
