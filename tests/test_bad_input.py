@@ -4,11 +4,13 @@ import contextlib
 from pathlib import Path
 
 import h5py
+import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detente import yaml_file
 from detente.calibration import calibrate
 from detente.cli import main
 from detente.economy import Economy
@@ -228,6 +230,19 @@ def test_a_mangled_file_loads_or_is_refused_and_nothing_else(tmp_path_factory, e
     path.write_text(text, encoding="utf-8")
     with contextlib.suppress(InputError):
         assert str(Scenario.load(path))
+
+
+def test_what_passed_is_not_checked_again_and_what_did_not_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DETENTE_CACHE", str(tmp_path))
+    rules = {"type": "object", "properties": {"size": {"type": "number"}}}
+    for _ in range(2):
+        with pytest.raises(InputError, match="size"):
+            yaml_file.check({"size": "0.5"}, None, rules, lambda keys: ".".join(map(str, keys)))
+    yaml_file.check({"size": 0.5}, None, rules, str)
+    monkeypatch.setattr(jsonschema, "Draft202012Validator", lambda _: pytest.fail("checked again"))
+    yaml_file.check({"size": 0.5}, None, rules, str)
 
 
 def test_an_unknown_scenario_gets_the_nearest_name(refused):

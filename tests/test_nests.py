@@ -109,6 +109,19 @@ def test_gradients_by_prices_are_central_differences(value: float):
         assert gradient[place] == pytest.approx(slope, abs=SIX_DIGITS)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("inputs", 0.2), ("inputs", 1.0), ("gas_mix", 1.0), ("energy_mix", 1.6)]
+)
+def test_costs_move_with_prices_as_automatic_derivatives_say(name: str, value: float):
+    """The rule by Shephard's lemma, for every part of `Costs`, against derivatives of the formulas themselves."""
+    paid, price, v, recipe = _example()
+    nest = _at(name, value)
+    ruled = jax.jacfwd(lambda w, p: nests.costs(w, p, v, recipe, nest), (0, 1))(paid, price)
+    plain = jax.jacfwd(lambda w, p: nests._costs(w, p, v, recipe, nest)[0], (0, 1))(paid, price)
+    for one, other in zip(jax.tree.leaves(ruled), jax.tree.leaves(plain), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-14)  # sums of a few terms of order one
+
+
 @pytest.mark.parametrize("wide", [0.1, 1.0, 5.0])
 @pytest.mark.parametrize("value", [0.0, 0.3, 1 - 1e-7, 1.0, 1.6, 2.0])
 def test_costs_and_demand_are_those_of_the_plain_formulas(value: float, wide: float):

@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 from detente import numerics  # noqa: F401
-from detente.trailing import along_last
+from detente.trailing import along_last, one_by_one
 
 ROUNDING = 1e-14  # the two sum in different orders
 
@@ -35,11 +35,12 @@ FUNCTIONS = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_same_as_vmap(name):
     function = FUNCTIONS[name]
-    found = jax.jit(along_last(function, (False, True)))(SHARED, VECTOR)
     wanted = jax.vmap(function, in_axes=(None, -1), out_axes=-1)(SHARED, VECTOR)
-    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
-        assert one.shape == other.shape
-        np.testing.assert_allclose(one, other, rtol=ROUNDING, atol=ROUNDING)
+    for way in (along_last, one_by_one):
+        found = jax.jit(way(function, (False, True)))(SHARED, VECTOR)
+        for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+            assert one.shape == other.shape
+            np.testing.assert_allclose(one, other, rtol=ROUNDING, atol=ROUNDING)
 
 
 @pytest.mark.parametrize("axes", [(True, False), (True, True)])

@@ -32,7 +32,7 @@ from detente.together import solve_together
 from detente.trailing import along_last, one_by_one
 
 BLOCK = 32  # scenarios side by side; more of them fall out of the processor's cache
-FEW = 8  # scenarios up to which one after the other is quicker; where factors are stuck it is for any number, on a CPU
+FEW = 16  # scenarios up to which one after the other is quicker; with stuck factors any number is, on a CPU
 COUNTRY = (
     "real_income_change", "income", "consumer_price_change", "wage_change", "deficit", "foreign_income",
     "tariff_revenue", "export_tax_revenue", "rent", "margin_income",
