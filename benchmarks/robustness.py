@@ -257,6 +257,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m benchmarks.robustness", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("--n", type=int, default=500, help="number of random cases (default 500)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first case (default 0)")
     parser.add_argument("--seed", type=int, default=0, help="which series of cases (default 0)")
     parser.add_argument(
         "--embedded",
@@ -267,7 +268,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", type=int, help="run this case of the series alone")
     parser.add_argument("--verbose", action="store_true", help="print each refusal's message")
     options = parser.parse_args(arguments)
-    numbers = range(options.n) if options.only is None else [options.only]
+    last = options.first + options.n
+    numbers = range(options.first, last) if options.only is None else [options.only]
     draws = []
     for number in numbers:
         if number % KEPT == KEPT - 1:
@@ -275,7 +277,7 @@ def main(arguments: list[str] | None = None) -> int:
         draws.append(attempt(number, options.seed, options.embedded))
         if draws[-1].outcome in (*FAILURES, "ConvergenceError"):
             print(f"\r{said(draws[-1])}", file=sys.stderr, flush=True)
-        print(f"\r  case {number + 1} of {options.n} ", end="", file=sys.stderr, flush=True)
+        print(f"\r  case {number + 1} of {last} ", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     print(table(draws))
     solved = [draw for draw in draws if draw.outcome == "solved"]

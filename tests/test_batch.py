@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
@@ -19,6 +20,12 @@ from tests import economies
 AGREEMENT = 1e-9  # both are solved to 1e-11; small shares of trade magnify what is left
 TOLERANCE = 1e-11
 NESTS = Substitution.of(value_added=0.6, inputs=0.3, consumption=0.8, energy=0.2, energy_goods=(1,))
+
+
+@pytest.fixture(autouse=True)
+def _side_by_side(monkeypatch):
+    """However few they are."""
+    monkeypatch.setattr(batch, "FEW", 0)
 
 
 def behaviour(name: str, closure: str = "share-of-world") -> Economy:
@@ -49,9 +56,25 @@ def same_as_one_by_one(economy: Economy, shocks: list[Shock], block: int = 4) ->
             np.testing.assert_allclose(got, wanted, rtol=AGREEMENT, atol=AGREEMENT, err_msg=name)
 
 
-@pytest.mark.parametrize("name", ["plain", "nests", "stuck", "both, resources"])
+@pytest.mark.parametrize(
+    "name", ["plain", pytest.param("nests", marks=pytest.mark.slow), "stuck", "both, resources"]
+)
 def test_dense_shocks_of_every_behaviour(name):
     same_as_one_by_one(behaviour(name), [economies.shock(seed) for seed in range(6)])
+
+
+def test_one_after_the_other_is_the_same(monkeypatch):
+    economy, shocks = behaviour("plain"), [economies.shock(seed) for seed in range(3)]
+    together = solve_many(economy, shocks, tolerance=TOLERANCE)
+    jax.clear_caches()
+    monkeypatch.setattr(batch, "FEW", 3)
+    apart = solve_many(economy, shocks, tolerance=TOLERANCE)
+    assert (apart.sweeps == together.sweeps).all()
+    for name in COUNTRY:
+        np.testing.assert_allclose(
+            apart.values[name], together.values[name], rtol=1e-13, atol=1e-15, err_msg=name
+        )
+    jax.clear_caches()
 
 
 @pytest.mark.parametrize("closure", ["share-of-own", "fixed"])

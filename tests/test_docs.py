@@ -37,7 +37,14 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), *(path for path in [ROOT / "README.md"] if path.exists())]
 NAMES = [path.name for path in PAGES]
-LONG = ("study.md", "oil-and-gas.md", "model.md", "paths.md", "uncertainty.md")  # to run: minutes together
+LONG = (
+    "study.md",
+    "oil-and-gas.md",
+    "model.md",
+    "paths.md",
+    "uncertainty.md",
+    "coalition.md",
+)  # to run: minutes together
 RUN = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in NAMES]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DATA = (wiod.shared_data() / "nafta_cp2015_raw.npz").resolve()

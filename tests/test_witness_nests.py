@@ -97,7 +97,14 @@ def distances(found: Equilibrium, before: brute.Levels, after: brute.Levels) -> 
     return apart | {"trade_share": float(np.abs(found.trade_share() - after.trade_share).max())}
 
 
-@pytest.mark.parametrize(("setting", "rule"), list(zip(SETTINGS, cycle(RULES), strict=False)))
+CASES = list(zip(SETTINGS, cycle(RULES), strict=False))
+LONG = ("complements", "Leontief", "by sector", "complements, one gas")  # each is within another that stays
+
+
+@pytest.mark.parametrize(
+    ("setting", "rule"),
+    [pytest.param(*case, marks=pytest.mark.slow) if case[0] in LONG else case for case in CASES],
+)
 def test_engine_equals_brute_force(setting: str, rule: str):
     """Icebergs, duties, export taxes and a ban between two countries, all at once."""
     given = brute.random_primitives(11, *SETTINGS[setting])

@@ -133,4 +133,4 @@ def _left(system: System, point: Point, made: Preconditioner, pin: Array, rows: 
         left = joined(*linear(*move))
         return gaps + left.at[:h].add(-pin @ move[0][:h])
 
-    return jax.lax.map(one, rows)
+    return jax.vmap(one)(rows)
