@@ -351,10 +351,12 @@ def _solved(
         known = derived(of.unknowns(point), of.situation, income, final)
         return {name: known[name] for name in names}, residual(point, of), steps, sweeps
 
-    marks = has_axis, (axes[1],) * len(begin), False
-    size = next(leaf.shape[-1] for leaf, mark in zip(jax.tree.leaves(of), axes[0], strict=True) if mark)
+    flags = (*axes[0], *(axes[1],) * len(begin))
+    size = next(
+        leaf.shape[-1] for leaf, mark in zip(jax.tree.leaves((of, begin)), flags, strict=True) if mark
+    )
     apart = size <= FEW or (made.tail is not None and jax.default_backend() == "cpu")
-    return (one_by_one if apart else along_last)(one, marks)(of, begin, made)
+    return (one_by_one if apart else along_last)(one, (has_axis, axes[1], False))(of, begin, made)
 
 
 def _merged(

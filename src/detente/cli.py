@@ -37,9 +37,7 @@ if TYPE_CHECKING:
     from detente.scenario import Scenario
     from detente.world import World
 
-UNCOLLECTED = (
-    100_000  # new objects before cycles among them are looked for: most of what a command makes lives on
-)
+UNCOLLECTED = 100_000  # new objects before cycles are looked for: most of what a command makes lives on
 
 app = typer.Typer(
     name="detente",
