@@ -151,7 +151,7 @@ def other_blocks(
         warm(economy, members, masks, size)
         seconds, _ = batched(economy, members, masks, size)
         line(
-            f"{size} side by side",
+            f"blocks of {size}",
             f"{1e3 * seconds / len(masks):.2f} ms",
             f"{seconds:.2f} s in all; peak memory so far {peak_gib():.2f} GiB",
         )

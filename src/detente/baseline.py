@@ -68,7 +68,7 @@ def keep(economy: Economy, made: Preconditioner) -> None:
     path = _path(economy)
     if path is None:
         return
-    with suppress(OSError):  # a full disk costs the next process a fifth of a second, nothing else
+    with suppress(OSError):  # a full disk costs the next process a second or two, nothing else
         handle, temporary = tempfile.mkstemp(suffix=".npz", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
